@@ -1,0 +1,1 @@
+"""What a program means: the language, its primitives, and the machines that run it."""

@@ -1,0 +1,128 @@
+"""Kinds are shapes: what of a parameter's matrix view [m, n] a value covers, and how kinds combine.
+
+A kind is a pair of dimensions out of 1, m, n and mn. Pointwise primitives join their arguments' kinds dimension
+by dimension, so the narrower broadcasts to the wider; every other primitive states its own rule in the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class KindError(ValueError):
+    """Arguments of kinds that do not go together; the message is the sentence to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Rows and columns of a value, each "1", "m", "n" or "mn"; `shared` if one value serves the whole model."""
+
+    rows: str
+    columns: str
+    shared: bool = False
+
+    def __str__(self) -> str:
+        return NAMES.get(self, f"[{self.rows}, {self.columns}]")
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one number, for the model or for each tensor."""
+        return self.rows == self.columns == "1"
+
+    @property
+    def transposed(self) -> Kind:
+        """The kind with rows and columns exchanged."""
+        return Kind(self.columns, self.rows, self.shared)
+
+    def shape(self, m: int, n: int) -> tuple[int, int]:
+        """The shape of such a value for a parameter seen as [m, n]."""
+        size = {"1": 1, "m": m, "n": n, "mn": m * n}
+        return size[self.rows], size[self.columns]
+
+
+NUMBER = Kind("1", "1", shared=True)
+PER_TENSOR = Kind("1", "1")
+ROW = Kind("1", "n")
+COLUMN = Kind("m", "1")
+TENSOR = Kind("m", "n")
+LEFT = Kind("m", "m")
+RIGHT = Kind("n", "n")
+FULL = Kind("mn", "mn")
+
+NAMES = {
+    NUMBER: "number",
+    PER_TENSOR: "per-tensor number",
+    ROW: "row",
+    COLUMN: "column",
+    TENSOR: "tensor",
+    TENSOR.transposed: "transposed tensor",
+    ROW.transposed: "transposed row",
+    COLUMN.transposed: "transposed column",
+    LEFT: "left square",
+    RIGHT: "right square",
+    FULL: "full square",
+}
+
+
+def join(a: Kind, b: Kind) -> Kind:
+    """The smallest kind to which both broadcast; KindError if there is none."""
+    if a == b:
+        return a
+    rows = _join_dimension(a.rows, b.rows)
+    columns = _join_dimension(a.columns, b.columns)
+    if rows is None or columns is None:
+        raise KindError(f"a {a} and a {b} do not broadcast together")
+    return Kind(rows, columns, a.shared and b.shared)
+
+
+def fits(value: Kind, place: Kind) -> bool:
+    """Whether a value of one kind may stand where the other is asked for (it broadcasts to it)."""
+    try:
+        return join(value, place) == place
+    except KindError:
+        return False
+
+
+def _join_dimension(a: str, b: str) -> str | None:
+    if a == b or b == "1":
+        return a
+    return b if a == "1" else None
+
+
+def pointwise(*args: Kind) -> Kind:
+    """Kind rule of primitives that work element by element."""
+    kind = NUMBER
+    for arg in args:
+        kind = join(kind, arg)
+    return kind
+
+
+def per_tensor(*args: Kind) -> Kind:
+    """Kind rule of primitives that reduce over a tensor."""
+    return _reduced(PER_TENSOR, args)
+
+
+def whole_model(*args: Kind) -> Kind:
+    """Kind rule of primitives that reduce over all tensors of the model."""
+    return _reduced(NUMBER, args)
+
+
+def over_rows(x: Kind) -> Kind:
+    """Kind rule of primitives that reduce each column to one number."""
+    return _reduced(Kind("1", x.columns), (x,))
+
+
+def over_columns(x: Kind) -> Kind:
+    """Kind rule of primitives that reduce each row to one number."""
+    return _reduced(Kind(x.rows, "1"), (x,))
+
+
+def transpose(x: Kind) -> Kind:
+    """Kind rule of the transpose."""
+    return x.transposed
+
+
+def _reduced(result: Kind, args: tuple[Kind, ...]) -> Kind:
+    if pointwise(*args).single:
+        raise KindError(f"it reduces a tensor and was given a {pointwise(*args)}")
+    return result

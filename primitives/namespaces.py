@@ -1,0 +1,63 @@
+"""The functions that a primitive's meaning may use, once for NumPy and once for torch, under NumPy's names.
+
+Arrays are [..., rows, columns]. Reductions run over the last two axes, in float64, and keep them.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+_SHARED = (
+    "abs cos sin tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
+    "exp exp2 expm1 log log10 log2 log1p sqrt sign floor maximum minimum where"
+).split()
+
+
+def _numpy() -> SimpleNamespace:
+    """NumPy's functions."""
+    f = SimpleNamespace(**{name: getattr(np, name) for name in _SHARED})
+    f.power, f.mod, f.cbrt = np.power, np.mod, np.cbrt
+    f.exp10 = lambda x: np.power(np.asarray(10.0, dtype=np.asarray(x).dtype), x)
+    f.truth = lambda condition: np.where(condition, 1.0, 0.0)
+    f.wide = lambda x: np.asarray(x, dtype=np.float64)
+    f.total = lambda x: np.sum(np.asarray(x, dtype=np.float64), axis=(-2, -1), keepdims=True)
+    f.mean_over = lambda x, axis: np.mean(x, axis=axis, keepdims=True)
+    f.swap = lambda x: np.swapaxes(x, -1, -2)
+    f.cast = lambda x, like: np.asarray(x, dtype=like.dtype)
+    f.expand = lambda x, shape: np.broadcast_to(x, shape)
+    return f
+
+
+def _torch() -> SimpleNamespace:
+    """torch's functions; numbers must be tensors already."""
+    import torch
+
+    f = SimpleNamespace(**{name: getattr(torch, name) for name in _SHARED})
+    f.power, f.mod = torch.pow, torch.remainder
+    f.cbrt = lambda x: torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
+    f.exp10 = lambda x: torch.pow(10.0, x)
+    f.truth = lambda condition: condition.to(torch.float64)
+    f.wide = lambda x: x.to(torch.float64)
+    f.total = lambda x: x.to(torch.float64).sum(dim=(-2, -1), keepdim=True)
+    f.mean_over = lambda x, axis: x.mean(dim=axis, keepdim=True)
+    f.swap = lambda x: x.transpose(-1, -2)
+    f.cast = lambda x, like: x.to(like.dtype)
+    f.expand = lambda x, shape: x.expand(shape)
+    return f
+
+
+NUMPY = _numpy()
+
+
+def torch_namespace() -> Any:
+    """torch's functions, imported when first asked for (so that `--help` needs no torch)."""
+    global _TORCH
+    if _TORCH is None:
+        _TORCH = _torch()
+    return _TORCH
+
+
+_TORCH: Any = None

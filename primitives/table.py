@@ -1,0 +1,186 @@
+"""The table of all primitives: adding one is one entry here, and everything else sees it at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from primitives import kinds
+from primitives.primitive import (
+    EPS,
+    Degree,
+    Primitive,
+    added,
+    composite,
+    flat,
+    lost,
+    primitive,
+    same,
+    times,
+)
+
+
+def _quotient(x: Degree, y: Degree) -> Degree:
+    return None if x is None or y is None else x - y
+
+
+def _scaled(a: Degree, x: Degree, b: Degree, y: Degree) -> Degree:
+    return same(added(a, x), added(b, y))
+
+
+def _chosen(_: Degree, x: Degree, y: Degree) -> Degree:
+    return same(x, y)
+
+
+def _weighted(x: Degree, y: Degree, a: Degree) -> Degree:
+    return same(x, y) if a == 0 else None
+
+
+def _unary(name: str, formula: str = "", *, cost: float, ulps: int = 2, **more: Any) -> Primitive:
+    """A function of one argument that NumPy, torch and the compiled machines have under one name."""
+    return primitive(name, "x", lambda f, x: getattr(f, name)(x), formula, cost=cost, ulps=ulps, **more)
+
+
+def _sign(x: str) -> str:
+    return f"F(1) if {x} > 0 else (F(-1) if {x} < 0 else (F(0) if {x} == 0 else {x}))"
+
+
+CONSTANTS = (
+    primitive("pi", "", lambda f: 3.141592653589793, "pi", kernel="3.141592653589793", cost=0),
+    primitive("e", "", lambda f: 2.718281828459045, "E", kernel="2.718281828459045", cost=0),
+    primitive("eps", "", lambda f: EPS, repr(EPS), cost=0),
+)
+
+ARITHMETIC = (
+    primitive("add", "x y", lambda f, x, y: x + y, "x + y", degree=same, infix="+", commutative=True),
+    primitive("subtract", "x y", lambda f, x, y: x - y, "x - y", degree=same, infix="-"),
+    primitive("multiply", "x y", lambda f, x, y: x * y, "x*y", degree=added, infix="*", commutative=True),
+    primitive("divide", "x y", lambda f, x, y: x / y, "x/y", degree=_quotient, infix="/", cost=1.5),
+    primitive("power", "x y", lambda f, x, y: f.power(x, y), "x**y", infix="**", cost=40, ulps=2),
+    primitive("mod", "x y", lambda f, x, y: f.mod(x, y), "Mod(x, y)", kernel="mod(x, y)", degree=same,
+              infix="%", cost=20),
+    primitive("negative", "x", lambda f, x: -x, "-x", degree=times(1)),
+    primitive("abs", "x", lambda f, x: f.abs(x), "Abs(x)", kernel="abs(x)", degree=times(1)),
+    primitive("sign", "x", lambda f, x: f.sign(x), kernel=_sign("x"), degree=lost),
+    primitive("square", "x", lambda f, x: x * x, "x**2", kernel="x*x", degree=times(2)),
+    primitive("cube", "x", lambda f, x: x * x * x, "x**3", kernel="x*x*x", degree=times(3)),
+    primitive("sqrt", "x", lambda f, x: f.sqrt(x), degree=times(0.5), cost=2),
+    primitive("cbrt", "x", lambda f, x: f.cbrt(x), "sign(x)*Abs(x)**Rational(1, 3)", kernel="cbrt(x)",
+              degree=times(1 / 3), cost=20, ulps=4),
+    primitive("reciprocal", "x", lambda f, x: 1 / x, "1/x", kernel="F(1)/x", degree=times(-1), cost=1.5),
+    primitive("max", "x y", lambda f, x, y: f.maximum(x, y), "Max(x, y)", degree=same, commutative=True,
+              kernel="x if x != x or x > y else y"),
+    primitive("min", "x y", lambda f, x, y: f.minimum(x, y), "Min(x, y)", degree=same, commutative=True,
+              kernel="x if x != x or x < y else y"),
+    primitive("floor", "x", lambda f, x: f.floor(x)),
+    primitive("mix", "a x b y", lambda f, a, x, b, y: a * x + b * y, "a*x + b*y", degree=_scaled, cost=1.5),
+)  # fmt: skip
+
+FUNCTIONS = (
+    _unary("exp", cost=6),
+    _unary("exp2", "2**x", kernel="exp2(x)", cost=6),
+    _unary("exp10", "10**x", kernel="exp10(x)", cost=6, ulps=4),
+    _unary("expm1", "exp(x) - 1", kernel="expm1(x)", cost=8),
+    _unary("log", cost=8),
+    _unary("log2", "log(x)/log(2)", kernel="log2(x)", cost=8),
+    _unary("log10", "log(x)/log(10)", kernel="log10(x)", cost=8),
+    _unary("log1p", "log(1 + x)", kernel="log1p(x)", cost=8),
+    _unary("sin", cost=40),
+    _unary("cos", cost=40),
+    _unary("tan", cost=60),
+    _unary("arcsin", "asin(x)", kernel="arcsin(x)", cost=40),
+    _unary("arccos", "acos(x)", kernel="arccos(x)", cost=40),
+    _unary("arctan", "atan(x)", kernel="arctan(x)", cost=40),
+    _unary("sinh", cost=8),
+    _unary("cosh", cost=8),
+    _unary("tanh", cost=8),
+    _unary("arcsinh", "asinh(x)", kernel="arcsinh(x)", cost=60),
+    _unary("arccosh", "acosh(x)", kernel="arccosh(x)", cost=60),
+    _unary("arctanh", "atanh(x)", kernel="arctanh(x)", cost=60),
+)
+
+COMPARISONS = tuple(
+    primitive(name, "x y", meaning, formula, kernel=f"F(1) if x {infix} y else F(0)", degree=degree, infix=infix)
+    for name, infix, formula, meaning, degree in (
+        ("less", "<", "Piecewise((1, x < y), (0, True))", lambda f, x, y: f.truth(x < y), lost),
+        ("less_equal", "<=", "Piecewise((1, x <= y), (0, True))", lambda f, x, y: f.truth(x <= y), lost),
+        ("greater", ">", "Piecewise((1, x > y), (0, True))", lambda f, x, y: f.truth(x > y), lost),
+        ("greater_equal", ">=", "Piecewise((1, x >= y), (0, True))", lambda f, x, y: f.truth(x >= y), lost),
+        ("equal", "==", "Piecewise((1, Eq(x, y)), (0, True))", lambda f, x, y: f.truth(x == y), lost),
+    )
+) + (
+    primitive("where", "c x y", lambda f, c, x, y: f.where(c != 0, x, y), "Piecewise((x, Ne(c, 0)), (y, True))",
+              kernel="x if c != 0 else y", degree=_chosen),
+)  # fmt: skip
+
+PROTECTED = (
+    primitive("sqrt_abs", "x", lambda f, x: f.sqrt(f.abs(x)), "sqrt(Abs(x))", kernel="sqrt(abs(x))",
+              degree=times(0.5), cost=2, protects="sqrt"),
+    primitive("log_abs", "x", lambda f, x: f.log(f.abs(x)), "log(Abs(x))", kernel="log(abs(x))",
+              cost=8, ulps=2, protects="log"),
+    primitive("log2_abs", "x", lambda f, x: f.log2(f.abs(x)), "log(Abs(x))/log(2)", kernel="log2(abs(x))",
+              cost=8, ulps=2, protects="log2"),
+    primitive("log10_abs", "x", lambda f, x: f.log10(f.abs(x)), "log(Abs(x))/log(10)", kernel="log10(abs(x))",
+              cost=8, ulps=2, protects="log10"),
+    primitive("log1p_abs", "x", lambda f, x: f.log1p(f.abs(x)), "log(1 + Abs(x))", kernel="log1p(abs(x))",
+              cost=8, ulps=2, protects="log1p"),
+    composite("reciprocal_eps", "x", f"1 / (x + {EPS})", cost=2.5, protects="reciprocal"),
+    composite("divide_eps", "x y", f"x / (y + {EPS})", cost=2.5, protects="divide"),
+)  # fmt: skip
+
+REDUCTIONS = (
+    primitive("sum", "x", lambda f, x: x, "Sum(x)", kernel="x", form="reduction", degree=times(1)),
+    primitive("mean", "x", lambda f, x: x, "Sum(x)/n", kernel="x", form="reduction", degree=times(1),
+              finish="total / n"),
+    primitive("norm", "x", lambda f, x: x * x, "sqrt(Sum(x**2))", kernel="x*x", form="reduction", degree=times(1),
+              finish="sqrt(total)", cost=2),
+    primitive("rms", "x", lambda f, x: x * x, "sqrt(Sum(x**2)/n)", kernel="x*x", form="reduction", degree=times(1),
+              finish="sqrt(total / n)", cost=2),
+    primitive("dot", "x y", lambda f, x, y: x * y, "Sum(x*y)", kernel="x*y", form="reduction", degree=added,
+              commutative=True, cost=2),
+    primitive("global_norm", "x", lambda f, x: x * x, "sqrt(GlobalSum(x**2))", kernel="x*x", form="model",
+              degree=times(1), finish="sqrt(total)", cost=2),
+    primitive("global_dot", "x y", lambda f, x, y: x * y, "GlobalSum(x*y)", kernel="x*y", form="model",
+              degree=added, commutative=True, cost=2),
+    composite("cosine_sim", "x y", f"dot(x, y) / (norm(x) * norm(y) + {EPS})", degree=lost, cost=6,
+              kind=kinds.per_tensor),
+)  # fmt: skip
+
+SHAPES = (
+    primitive("rows", "x", lambda m, n: m, "m", form="shape", degree=lost, cost=0),
+    primitive("columns", "x", lambda m, n: n, "n", form="shape", degree=lost, cost=0),
+    primitive("size", "x", lambda m, n: m * n, "m*n", form="shape", degree=lost, cost=0),
+    primitive("row_mean", "x", lambda f, x: f.mean_over(x, -2), "Sum_i(x)/m", form="axis", degree=times(1),
+              kind=kinds.over_rows, cost=2),
+    primitive("column_mean", "x", lambda f, x: f.mean_over(x, -1), "Sum_j(x)/n", form="axis", degree=times(1),
+              kind=kinds.over_columns, cost=2),
+    primitive("transpose", "x", lambda f, x: f.swap(x), form="axis", degree=times(1), kind=kinds.transpose),
+)  # fmt: skip
+
+AVERAGES = (
+    composite("interp", "x y a:weight", "mix(1 - a, x, a, y)", formula="(1 - a)*x + a*y", degree=_weighted,
+              cost=1.5),
+    composite("ema", "s x beta:weight", "mix(beta, s, 1 - beta, x)", formula="beta*s + (1 - beta)*x",
+              degree=_weighted, cost=1.5),
+    composite("bias_correct", "x beta:weight t:step", "x / (1 - beta**t)",
+              degree=lambda x, beta, t: x if beta == 0 else None, cost=1.5),
+    composite("clip", "x low high", "min(max(x, low), high)", formula="Min(Max(x, low), high)", degree=same,
+              cost=2),
+    composite("clip_by_global_norm", "x c:positive", "x * min(1, c / global_norm(x))",
+              formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=lambda x, c: x if x == 0 else None, cost=3),
+)  # fmt: skip
+
+PRIMITIVES: dict[str, Primitive] = {
+    p.name: p
+    for p in (
+        *CONSTANTS,
+        *ARITHMETIC,
+        *FUNCTIONS,
+        *COMPARISONS,
+        *PROTECTED,
+        *REDUCTIONS,
+        *SHAPES,
+        *AVERAGES,
+    )
+}
+
+__all__ = ["PRIMITIVES", "Primitive", "flat"]
