@@ -29,14 +29,12 @@ class Layout:
 
 
 class Buffers:
-    """Weights and gradients of R replicas of a model, parameter by parameter: segment k is [R, n_k], contiguous.
+    """Weights and gradients of R replicas of a model, parameter by parameter; segment k is [R, n_k].
 
     `weights` and `grads` are flat and share `offsets` (in elements, [K], each on a 64-byte line).
     """
 
-    def __init__(
-        self, layout: Layout, replicas: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
-    ) -> None:
+    def __init__(self, layout: Layout, replicas: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
         self.layout, self.replicas = layout, replicas
         line = ALIGN // torch.empty((), dtype=dtype).element_size()
         starts = np.cumsum([0] + [-(-replicas * n // line) * line for n in layout.sizes])
@@ -58,10 +56,10 @@ class Stepper(Protocol):
     """What moves the weights: a machine running programs, or a torch optimizer."""
 
     def step(self, t: int, lr: np.ndarray) -> None:
-        """Update the weights in place. t counts from 1; lr is float64 [R], this step's rate of each replica."""
+        """Update the weights in place; t counts from 1, lr is float64 [R], the rate of each replica."""
 
     def keep(self, alive: np.ndarray, buffers: Buffers) -> None:
-        """Go on with the replicas where `alive` [R] is true, in their order, whose weights are now in `buffers`."""
+        """Go on with the replicas where `alive` [R] is true, in order; their weights are in `buffers`."""
 
 
 MakeStepper = Callable[[Buffers], Stepper]
@@ -71,7 +69,7 @@ class Model(Protocol):
     """A proxy's forward and backward for fixed replicas; made anew when replicas are dropped."""
 
     def loss_and_grad(self, t: int) -> Tensor:
-        """Write the gradient of step t (from 1) into the buffers; return the training loss of each replica [R]."""
+        """Write the gradient of step t (from 1) into the buffers; return each replica's loss [R]."""
 
     def validation(self) -> Tensor:
         """Mean validation loss of each replica [R] at the present weights."""

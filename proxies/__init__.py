@@ -1,0 +1,29 @@
+"""What an optimizer is judged on: small tasks, trained many replicas at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxies.proxy import Proxy
+
+
+def _digits() -> Proxy:
+    from proxies.perceptron import perceptron
+
+    return perceptron("digits")
+
+
+PROXIES: dict[str, Callable[[], Proxy]] = {
+    "digits": _digits,
+}
+
+
+@cache
+def get(name: str) -> Proxy:
+    """The proxy of this name; importing this module alone imports no torch."""
+    if name not in PROXIES:
+        raise ValueError(f"There is no proxy called {name!r}; there are {', '.join(sorted(PROXIES))}.")
+    return PROXIES[name]()

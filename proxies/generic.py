@@ -1,0 +1,163 @@
+"""The generic path: any batched loss, or any torch module, becomes a proxy through automatic gradients."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from proxies.batches import gathered, held
+from proxies.data import Split
+from proxies.proxy import Buffers, Layout, Model, Proxy
+
+# Parameters [R, *shape] and examples [R, batch, ...] to the loss of each replica [R].
+BatchedLoss = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
+VALIDATION_REPLICAS = 16  # at once: bounds the memory of the validation
+
+
+class GenericModel:
+    """Gradients of all replicas by one call of torch.autograd."""
+
+    def __init__(
+        self, loss: BatchedLoss, data: Callable[[], Split], steps: int, batch: int, buffers: Buffers,
+        seeds: Sequence[int],
+    ) -> None:  # fmt: skip
+        self.loss, self.split, self.steps, self.batch = loss, data(), steps, batch
+        self.dtype, self.device = buffers.weights.dtype, str(buffers.weights.device)
+        # Leaves share the memory of the weights but not its version counter: weights may move in place.
+        self.leaves = [view.data.requires_grad_() for view in buffers.views(buffers.weights)]
+        self.grads = buffers.views(buffers.grads)
+        self.orders = list(dict.fromkeys(seeds))
+        which = [self.orders.index(seed) for seed in seeds]
+        self.which = torch.tensor(which, device=self.device)
+        self.block = -1
+        self.examples: list[tuple[Tensor, ...]] = []
+
+    def loss_and_grad(self, t: int) -> Tensor:
+        """Write the gradient of step t into the buffers; return each replica's loss [R]."""
+        block, step = divmod(t - 1, self.steps)
+        if block != self.block:
+            self._load(block)
+        # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
+        examples = [array.index_select(0, self.which) for array in self.examples[step]]
+        loss = self.loss(self.leaves, examples)
+        for kept, grad in zip(self.grads, torch.autograd.grad(loss.sum(), self.leaves), strict=True):
+            kept.copy_(grad)
+        return loss.detach()
+
+    def validation(self) -> Tensor:
+        """Mean validation loss of each replica [R]."""
+        examples = held(self.split, self.dtype, self.device)
+        losses = []
+        with torch.no_grad():
+            for first in range(0, len(self.which), VALIDATION_REPLICAS):
+                params = [leaf[first : first + VALIDATION_REPLICAS] for leaf in self.leaves]
+                copies = [x.unsqueeze(0).repeat(len(params[0]), *[1] * x.dim()) for x in examples]
+                losses.append(self.loss(params, copies))
+        return torch.cat(losses)
+
+    def _load(self, block: int) -> None:
+        """Prepare the examples of every step of a block: tensors [data orders, batch, ...]."""
+        orders = [
+            gathered(self.split, seed, block, self.steps, self.batch, self.dtype, self.device) for seed in self.orders
+        ]
+        arrays = [torch.stack(parts, dim=1).unbind(0) for parts in zip(*orders, strict=True)]
+        self.block, self.examples = block, list(zip(*arrays, strict=True))
+
+
+def generic_model(
+    loss: BatchedLoss, data: Callable[[], Split], steps: int, batch: int
+) -> Callable[[Buffers, Sequence[int]], Model]:
+    """What a Proxy holds as `model` when its gradients come from torch.autograd."""
+    return lambda buffers, seeds: GenericModel(loss, data, steps, batch, buffers, seeds)
+
+
+def roles_of(module: nn.Module) -> tuple[str, ...]:
+    """A guess at the role of each parameter: nn.Embedding, vectors, the last matrix as head, the rest hidden."""
+    embeddings = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
+    named = list(module.named_parameters())
+    matrices = [name for name, value in named if value.dim() > 1 and name not in embeddings]
+
+    def role(name: str, value: Tensor) -> str:
+        if value.dim() < 2:
+            return "vector"
+        if name in embeddings:
+            return "embedding"
+        return "head" if name == matrices[-1] else "hidden"
+
+    return tuple(role(name, value) for name, value in named)
+
+
+def from_module(
+    name: str,
+    make_module: Callable[[], nn.Module],
+    data: Callable[[], Split],
+    loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    *,
+    summary: str = "",
+    steps: int = 100,
+    batch: int = 32,
+    floor: float = 1e-3,
+    warmup: float = 0.1,
+    roles: tuple[str, ...] | None = None,
+    microseconds: float = 1000.0,
+) -> Proxy:
+    """A plain torch module and its data (inputs first, targets last) as a proxy.
+
+    Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time.
+    """
+    module = make_module()
+    named = dict(module.named_parameters())
+
+    def init(seed: int) -> list[Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return [value.detach().double() for value in make_module().parameters()]
+
+    return Proxy(
+        name=name,
+        summary=summary or f"{type(module).__name__} as a plain torch module",
+        layout=Layout(tuple(named), tuple(map(_shape, named.values())), roles or roles_of(module)),
+        steps=steps,
+        batch=batch,
+        floor=floor,
+        init=init,
+        model=generic_model(_module_loss(module, loss), data, steps, batch),
+        microseconds=microseconds,
+        warmup=warmup,
+    )
+
+
+def _shape(value: Tensor) -> tuple[int, ...]:
+    return tuple(value.shape)
+
+
+def _module_loss(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> BatchedLoss:
+    """The loss of a module with a leading replica dimension."""
+    names = [name for name, _ in module.named_parameters()]
+    loops = False
+
+    def one(params: Mapping[str, Tensor], examples: Sequence[Tensor]) -> Tensor:
+        return loss(functional_call(module, dict(params), tuple(examples[:-1])), examples[-1])
+
+    def batched(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
+        nonlocal loops
+        named = dict(zip(names, params, strict=True))
+        if not loops:
+            try:
+                losses: Tensor = vmap(one)(named, tuple(examples))
+                return losses
+            except (RuntimeError, NotImplementedError) as error:
+                loops = True
+                warnings.warn(
+                    f"{type(module).__name__} runs one replica at a time, many times slower, because "
+                    f"torch.vmap cannot batch it: {str(error).splitlines()[0]}",
+                    stacklevel=2,
+                )
+        replicas = range(len(params[0]))
+        return torch.stack([one({n: p[r] for n, p in named.items()}, [x[r] for x in examples]) for r in replicas])
+
+    return batched

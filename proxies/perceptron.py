@@ -1,0 +1,197 @@
+"""Perceptrons on handwritten digits: gradients by hand, matrix products in torch, the rest fused in numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import groupby, pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxies import kernels
+from proxies.batches import gathered, held
+from proxies.data import Split, digits
+from proxies.generic import GenericModel
+from proxies.proxy import Buffers, Layout, Model, Proxy
+
+Activation = Literal["tanh", "relu"]
+INPUTS, CLASSES = 64, 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a perceptron needs to know of its proxy."""
+
+    data: Callable[[], Split]
+    relu: bool
+    steps: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring replicas of one seed: they see the same examples, so layer 1 is one product for all.
+
+    weight and grad [n * H, inputs], hidden and delta [n * H, batch] are views of those replicas; x
+    ([batch, inputs]) and its transpose stand in lists, one entry for each step of a block.
+    """
+
+    weight: Tensor
+    grad: Tensor
+    hidden: Tensor
+    delta: Tensor
+    x: list[Tensor]
+    transposed: list[Tensor]
+
+
+@lru_cache(maxsize=64)
+def block_of(task: Task, seed: int, block: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor], np.ndarray]:
+    """Of each step of a block: x [batch, inputs], its transpose, and labels int32 [steps, batch]."""
+    x, y = gathered(task.data(), seed, block, task.steps, task.batch, dtype, "cpu")
+    return list(x.unbind(0)), list(x.transpose(1, 2).contiguous().unbind(0)), y.numpy().astype(np.int32)
+
+
+class Perceptron:
+    """Forward and backward of R replicas; every array and view is made once, the steps only fill them."""
+
+    def __init__(self, task: Task, buffers: Buffers, seeds: Sequence[int]) -> None:
+        self.task, self.seeds, self.dtype = task, list(seeds), buffers.weights.dtype
+        weights, grads = buffers.views(buffers.weights), buffers.views(buffers.grads)
+        self.W, self.dW = weights[::2], grads[::2]
+        self.b, self.db = [x.numpy() for x in weights[1::2]], [x.numpy() for x in grads[1::2]]
+        self.WT = [w.transpose(1, 2) for w in self.W]
+        self.a, self.d = self._arrays(task.batch), self._arrays(task.batch)
+        # The logits become their own gradient in place.
+        self.d[-1] = self.a[-1]
+        self.aT = [a.transpose(1, 2) for a in self.a]
+        self.a_np, self.d_np = [a.numpy() for a in self.a], [d.numpy() for d in self.d]
+        self.loss = torch.zeros(len(seeds), dtype=self.dtype)
+        self.loss_np = self.loss.numpy()
+        self.orders = list(dict.fromkeys(self.seeds))
+        self.which = np.array([self.orders.index(seed) for seed in self.seeds])
+        self.runs: list[Run] = []
+        self.labels = np.zeros((0, 0, 0), dtype=np.int32)
+        self.block = -1
+
+    def loss_and_grad(self, t: int) -> Tensor:
+        """Write the gradient of step t into the buffers; return each replica's loss [R]."""
+        block, step = divmod(t - 1, self.task.steps)
+        if block != self.block:
+            self._load(block)
+        for run in self.runs:
+            torch.mm(run.weight, run.transposed[step], out=run.hidden)
+        self._forward(self.a, self.a_np)
+        kernels.cross_entropy(self.a_np[-1], self.b[-1], self.labels, self.which, step, self.db[-1], self.loss_np)
+        for k in range(len(self.W) - 1, 0, -1):
+            torch.bmm(self.d[k], self.aT[k - 1], out=self.dW[k])
+            torch.bmm(self.WT[k], self.d[k], out=self.d[k - 1])
+            kernels.activate_back(self.d_np[k - 1], self.a_np[k - 1], self.db[k - 1], self.task.relu)
+        for run in self.runs:
+            torch.mm(run.delta, run.x[step], out=run.grad)
+        return self.loss
+
+    def validation(self) -> Tensor:
+        """Mean validation loss of each replica [R]."""
+        x, y = held(self.task.data(), self.dtype, "cpu")
+        a = self._arrays(len(x))
+        arrays = [part.numpy() for part in a]
+        torch.mm(self.W[0].flatten(0, 1), x.t(), out=a[0].flatten(0, 1))
+        self._forward(a, arrays)
+        loss, unused = torch.zeros_like(self.loss), np.zeros_like(self.b[-1])
+        labels, first = y.numpy().astype(np.int32)[None, None], np.zeros_like(self.which)
+        kernels.cross_entropy(arrays[-1], self.b[-1], labels, first, 0, unused, loss.numpy())
+        return loss
+
+    def _forward(self, a: list[Tensor], arrays: list[np.ndarray]) -> None:
+        """From the first layer's products to the last layer's, a[k] being [R, units, examples]."""
+        for k in range(1, len(a)):
+            kernels.activate(arrays[k - 1], self.b[k - 1], self.task.relu)
+            torch.bmm(self.W[k], a[k - 1], out=a[k])
+
+    def _arrays(self, examples: int) -> list[Tensor]:
+        """Room for the outputs of each layer: [R, units, examples]."""
+        return [torch.zeros(w.shape[0], w.shape[1], examples, dtype=self.dtype) for w in self.W]
+
+    def _load(self, block: int) -> None:
+        """Point the runs and the labels at a block of steps."""
+        self.block, first = block, 0
+        self.runs.clear()
+        for seed, group in groupby(self.seeds):
+            some = slice(first, first := first + len(list(group)))
+            x, transposed, _ = block_of(self.task, seed, block, self.dtype)
+            arrays = (self.W[0], self.dW[0], self.a[0], self.d[0])
+            weight, grad, hidden, delta = (array[some].flatten(0, 1) for array in arrays)
+            self.runs.append(Run(weight, grad, hidden, delta, x, transposed))
+        self.labels = np.stack([block_of(self.task, seed, block, self.dtype)[2] for seed in self.orders])
+
+
+def autograd_loss(relu: bool, params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
+    """The same mathematics for torch.autograd: the truth in tests, and the path on other devices."""
+    x, y = examples
+    for k in range(0, len(params), 2):
+        if k:
+            x = x.relu() if relu else x.tanh()
+        x = torch.baddbmm(params[k + 1].unsqueeze(1), x, params[k].transpose(1, 2))
+    chosen = x.log_softmax(2).gather(2, y.unsqueeze(2))
+    return -chosen.flatten(1).mean(1)
+
+
+def _model(task: Task, buffers: Buffers, seeds: Sequence[int]) -> Model:
+    if buffers.weights.device.type == "cpu":
+        return Perceptron(task, buffers, seeds)
+    loss = partial(autograd_loss, task.relu)
+    return GenericModel(loss, task.data, task.steps, task.batch, buffers, seeds)
+
+
+def _init(shapes: Sequence[tuple[int, ...]], relu: bool, seed: int) -> list[Tensor]:
+    """Matrices with variance gain / inputs, biases at zero."""
+    rng = np.random.default_rng(seed)
+    gain = 2.0 if relu else 1.0
+    return [
+        torch.from_numpy(rng.standard_normal(shape) * np.sqrt(gain / shape[1])) if len(shape) > 1
+        else torch.zeros(shape, dtype=torch.float64)
+        for shape in shapes
+    ]  # fmt: skip
+
+
+def perceptron(
+    name: str,
+    hidden: Sequence[int] = (32,),
+    activation: Activation = "tanh",
+    *,
+    batch: int = 32,
+    steps: int = 100,
+    label_noise: float = 0.0,
+    floor: float = 0.01,
+    warmup: float = 0.1,
+) -> Proxy:
+    """A perceptron 64 - hidden - 10 on digits, as a proxy."""
+    if not hidden:
+        raise ValueError("A perceptron needs at least one hidden layer.")
+    if activation not in ("tanh", "relu"):
+        raise ValueError(f"The activation is tanh or relu, not {activation}.")
+    layers = list(pairwise((INPUTS, *hidden, CLASSES)))
+    shapes = tuple(shape for i, o in layers for shape in ((o, i), (o,)))
+    names = tuple(f"layer{k}.{part}" for k in range(len(layers)) for part in ("weight", "bias"))
+    roles = ("hidden", "vector") * len(hidden) + ("head", "vector")
+    relu = activation == "relu"
+    task = Task(partial(digits, label_noise), relu, steps, batch)
+    sizes = "-".join(str(n) for n in (INPUTS, *hidden, CLASSES))
+    products = sum(i * o for i, o in layers)
+    return Proxy(
+        name=name,
+        summary=f"{activation} perceptron {sizes} on handwritten digits"
+        + (f", {label_noise:.0%} of training labels random" if label_noise else ""),
+        layout=Layout(names, shapes, roles),
+        steps=steps,
+        batch=batch,
+        floor=floor,
+        init=partial(_init, shapes, relu),
+        model=partial(_model, task),
+        microseconds=round(2.5e-3 * products * batch / 32, 1),
+        warmup=warmup,
+    )

@@ -1,0 +1,206 @@
+"""Trains replicas of a proxy, by any stepper or any torch optimizer, and says how each of them ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxies.proxy import Buffers, MakeStepper, Model, Proxy, Stepper
+from proxies.schedule import schedule
+
+CHECKS = (3, 8, 20, 50)  # steps: earlier finds little, later saves little
+HOPELESS = 100.0  # times max(1, initial loss): nothing that recovered was ever seen beyond
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How each of R replicas ended."""
+
+    validation: np.ndarray  # float64 [R]; inf unless status is "ok"
+    status: tuple[str, ...]  # "ok", "nan" or "diverged"
+    stopped_at: np.ndarray  # int64 [R]: the step after which it was dropped, or all steps
+    curves: np.ndarray | None = None  # float64 [steps, R]: training losses, NaN once dropped
+
+
+class Training:
+    """The replicas still in a training: their buffers, stepper, model and places in the whole batch."""
+
+    def __init__(
+        self, proxy: Proxy, seeds: Sequence[int], make_stepper: MakeStepper, scale: np.ndarray | None,
+        dtype: torch.dtype, device: str,
+    ) -> None:  # fmt: skip
+        self.proxy, self.seeds, self.scale = proxy, list(seeds), scale
+        self.places = np.arange(len(self.seeds))
+        self.buffers = Buffers(proxy.layout, len(self.seeds), dtype, device)
+        fill(self.buffers, proxy, self.seeds)
+        self.stepper: Stepper = make_stepper(self.buffers)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.model: Model = self.proxy.model(self.buffers, self.seeds)
+        self.scaled: list[tuple[Tensor, Tensor]] = []
+        if self.scale is not None:
+            for grad in self.buffers.views(self.buffers.grads):
+                factor = torch.as_tensor(self.scale[self.places], dtype=grad.dtype, device=grad.device)
+                self.scaled.append((grad, factor.view(-1, *[1] * (grad.dim() - 1))))
+
+    def step(self, t: int, lr: np.ndarray) -> Tensor:
+        """One gradient and one update of every replica; returns the losses before the update."""
+        loss = self.model.loss_and_grad(t)
+        for grad, factor in self.scaled:
+            grad.mul_(factor)
+        self.stepper.step(t, lr)
+        return loss
+
+    def keep(self, alive: np.ndarray) -> None:
+        """Go on with some of the replicas; those that stay do not change by one bit."""
+        rows = torch.as_tensor(np.flatnonzero(alive), device=self.buffers.weights.device)
+        kept = Buffers(self.proxy.layout, len(rows), self.buffers.weights.dtype, str(rows.device))
+        views = (kept.views(kept.weights), self.buffers.views(self.buffers.weights))
+        for new, old in zip(*views, strict=True):
+            torch.index_select(old, 0, rows, out=new)
+        self.buffers, self.places = kept, self.places[alive]
+        self.seeds = [seed for seed, stays in zip(self.seeds, alive, strict=True) if stays]
+        self.stepper.keep(alive, kept)
+        self._prepare()
+
+
+@lru_cache(maxsize=256)
+def _initial(proxy: Proxy, seed: int) -> list[Tensor]:
+    return proxy.init(seed)
+
+
+def fill(buffers: Buffers, proxy: Proxy, seeds: Sequence[int]) -> None:
+    """Set the weights of each replica to the proxy's initial ones for its seed."""
+    inits = [_initial(proxy, seed) for seed in seeds]
+    for view, values in zip(buffers.views(buffers.weights), zip(*inits, strict=True), strict=True):
+        view.copy_(torch.stack(values))
+
+
+def train(
+    proxy: Proxy,
+    seeds: Sequence[int],
+    lrs: np.ndarray,
+    make_stepper: MakeStepper,
+    *,
+    steps: int | None = None,
+    warmup: float | None = None,
+    grad_scale: np.ndarray | None = None,
+    checks: Collection[int] = CHECKS,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    curves: bool = False,
+) -> Outcome:
+    """Train one replica for each (seed, learning rate) in one batch; equal seeds should be neighbours.
+
+    The schedule runs over `steps` (the proxy's unless given). At the checks and at the end a replica is
+    dropped whose loss is not finite ("nan") or above 100 x max(1, its first loss) ("diverged"); the
+    validation loss is held to the same limits. Gradients are multiplied by `grad_scale` [R] if given.
+    """
+    steps = proxy.steps if steps is None else steps
+    factors = schedule(steps, proxy.warmup if warmup is None else warmup)
+    rates = np.outer(factors, np.asarray(lrs, dtype=np.float64))
+    if rates.shape[1] != len(seeds):
+        raise ValueError(f"There are {len(seeds)} seeds but {rates.shape[1]} learning rates.")
+    training = Training(proxy, seeds, make_stepper, grad_scale, dtype, device)
+    status = np.full(len(seeds), "ok", dtype=object)
+    stopped = np.full(len(seeds), steps)
+    curve = np.full((steps, len(seeds)), np.nan) if curves else None
+    limits = np.empty(0)
+    for t in range(1, steps + 1):
+        loss = training.step(t, rates[t - 1])
+        if curve is not None:
+            curve[t - 1, training.places] = _numbers(loss)
+        if t == 1:
+            limits = HOPELESS * np.maximum(1.0, _numbers(loss))
+        if t in checks and t < steps:
+            found = judge(_numbers(loss), limits)
+            alive = found == "ok"
+            if not alive.all():
+                gone = training.places[~alive]
+                status[gone], stopped[gone] = found[~alive], t
+                rates, limits = rates[:, alive], limits[alive]
+                if not alive.any():
+                    break
+                training.keep(alive)
+    validation = np.full(len(seeds), np.inf)
+    if (status == "ok").any():
+        last, held = judge(_numbers(loss), limits), _numbers(training.model.validation())
+        found = np.where(last == "ok", judge(held, limits), last)
+        status[training.places] = found
+        validation[training.places] = np.where(found == "ok", held, np.inf)
+    return Outcome(validation, tuple(status), stopped, curve)
+
+
+def judge(loss: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """The status of each replica [R] by its loss."""
+    return np.where(np.isfinite(loss), np.where(loss > limits, "diverged", "ok"), "nan")
+
+
+def _numbers(loss: Tensor) -> np.ndarray:
+    return loss.detach().double().cpu().numpy()
+
+
+class TorchStepper:
+    """One torch optimizer for each replica, over views of the buffers."""
+
+    def __init__(self, make_optimizer: Callable[[list[Tensor]], torch.optim.Optimizer], buffers: Buffers) -> None:
+        self.replicas = [list(views) for views in zip(*_split(buffers, buffers.weights), strict=True)]
+        for params in self.replicas:
+            for param in params:
+                param.requires_grad_()
+        self._attach(buffers)
+        self.optimizers = [make_optimizer(params) for params in self.replicas]
+
+    def _attach(self, buffers: Buffers) -> None:
+        """Let every replica's parameters live in the buffers."""
+        weights = zip(*_split(buffers, buffers.weights), strict=True)
+        grads = zip(*_split(buffers, buffers.grads), strict=True)
+        for params, values, slopes in zip(self.replicas, weights, grads, strict=True):
+            for param, value, slope in zip(params, values, slopes, strict=True):
+                param.data, param.grad = value, slope
+
+    def step(self, t: int, lr: np.ndarray) -> None:
+        """Step every optimizer at its own rate, in all of its groups."""
+        for optimizer, rate in zip(self.optimizers, lr, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = float(rate)
+            optimizer.step()
+
+    def keep(self, alive: np.ndarray, buffers: Buffers) -> None:
+        """Go on with some of the replicas."""
+        places = np.flatnonzero(alive)
+        self.replicas = [self.replicas[i] for i in places]
+        self.optimizers = [self.optimizers[i] for i in places]
+        self._attach(buffers)
+
+
+def _split(buffers: Buffers, flat: Tensor) -> list[list[Tensor]]:
+    """Of each parameter, a view for each replica, without a history."""
+    return [[part.data for part in view.unbind(0)] for view in buffers.views(flat)]
+
+
+def train_torch(
+    proxy: Proxy,
+    make_optimizer: Callable[[list[Tensor]], torch.optim.Optimizer],
+    seeds: Sequence[int],
+    lrs: np.ndarray,
+    *,
+    steps: int | None = None,
+    warmup: float | None = None,
+    grad_scale: np.ndarray | None = None,
+    checks: Collection[int] = CHECKS,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    curves: bool = False,
+) -> Outcome:
+    """`train` with a torch optimizer: the same data in the same order, one optimizer for each replica."""
+    return train(
+        proxy, seeds, lrs, lambda buffers: TorchStepper(make_optimizer, buffers), steps=steps, warmup=warmup,
+        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, curves=curves,
+    )  # fmt: skip
