@@ -16,8 +16,22 @@ def _digits() -> Proxy:
     return perceptron("digits")
 
 
+def _least_squares() -> Proxy:
+    from proxies.least_squares import least_squares
+
+    return least_squares("least_squares")
+
+
+def _transformer() -> Proxy:
+    from proxies.transformer import transformer
+
+    return transformer("transformer")
+
+
 PROXIES: dict[str, Callable[[], Proxy]] = {
     "digits": _digits,
+    "least_squares": _least_squares,
+    "transformer": _transformer,
 }
 
 

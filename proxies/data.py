@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
@@ -65,9 +66,13 @@ def fold(text: bytes) -> np.ndarray:
 
 
 def source(names: tuple[str, ...]) -> bytes:
-    """The first 25 kB of each named module of the standard library, joined in alphabetical order."""
+    """The first 25 kB of each named module of the standard library, joined in alphabetical order.
+
+    Runs of spaces count as one, or indentation would be a third of the text.
+    """
     folder = Path(sysconfig.get_path("stdlib"))
-    return b"".join((folder / f"{name}.py").read_bytes()[:BYTES_PER_FILE] for name in sorted(names))
+    files = [(folder / f"{name}.py").read_bytes() for name in sorted(names)]
+    return b"".join(re.sub(b" +", b" ", file)[:BYTES_PER_FILE] for file in files)
 
 
 def text_hash() -> str:
@@ -94,14 +99,14 @@ def regression(inputs: int, outputs: int, noise: float, seed: int) -> Split:
     Directions shrink tenfold before a random rotation and columns tenfold after it, so the Hessian's
     condition number is of order 1e3 to 1e4 and no diagonal scaling removes it. The truth is drawn so that
     each direction explains as much of y as any other; y has a variance of about 1, `noise` is the standard
-    deviation of what cannot be explained.
+    deviation of what cannot be explained. The factor 20 puts the best rates of AdamW near 0.05.
     """
     train, validation = 2048, 512
     rng = np.random.default_rng(seed)
     shrink = np.geomspace(1, 0.1, inputs)
     rotation = np.linalg.qr(rng.standard_normal((inputs, inputs)))[0]
     hidden = rng.standard_normal((train + validation, inputs))
-    x = hidden * shrink @ rotation * rng.permutation(shrink)
+    x = 20 * hidden * shrink @ rotation * rng.permutation(shrink)
     truth = rng.standard_normal((inputs, outputs)) / np.sqrt(inputs)
     y = hidden @ truth + 0.3 * rng.standard_normal(outputs)
     y += noise * rng.standard_normal(y.shape)

@@ -192,6 +192,6 @@ def perceptron(
         floor=floor,
         init=partial(_init, shapes, relu),
         model=partial(_model, task),
-        microseconds=round(2.5e-3 * products * batch / 32, 1),
+        microseconds=round(1.75e-3 * products * batch / 32, 1),
         warmup=warmup,
     )
