@@ -18,11 +18,12 @@ from primitives.program import Program, State
 from primitives.table import PRIMITIVES
 
 W, G = 0, 1
-LR, T_NOW, BASE_LR, T_END, LOSS = range(5)  # the number slots of what changes from outside
-INPUT_SLOTS = {"lr": LR, "t": T_NOW, "base_lr": BASE_LR, "T": T_END, "loss": LOSS}
+INPUT_SLOTS = {"lr": 0, "t": 1, "base_lr": 2, "T": 3, "loss": 4}  # number slots of what comes from outside
+SHAPE_SLOTS = {"rows": 5, "columns": 6, "size": 7}  # and of what the tensor's shape gives
+FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
 
 
-class Unsupported(ValueError):
+class UnsupportedError(ValueError):
     """A program that the bytecode cannot express; the message says why. The interpreter still runs it."""
 
 
@@ -97,9 +98,9 @@ class _Compiler:
     def _check(self) -> None:
         for node in self.nodes:
             if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "axis":
-                raise Unsupported(f"{node.op} works on a matrix and has no bytecode yet.")
+                raise UnsupportedError(f"{node.op} works on a matrix and has no bytecode yet.")
             if not (node.kind.single or node.kind == TENSOR):
-                raise Unsupported(f"a {node.kind} has no register yet.")
+                raise UnsupportedError(f"a {node.kind} has no register yet.")
 
     def _separate_homes(self) -> None:
         """Give each home a node of its own: a copy of an old value or of what another home takes, a fill."""
@@ -156,8 +157,8 @@ class _Compiler:
         slots: dict[int, int] = {}
         for i, node in enumerate(self.nodes):
             if node.kind.single:
-                fixed = INPUT_SLOTS.get(str(node.value)) if node.op == "input" else None
-                slots[i] = len(INPUT_SLOTS) + len(slots) if fixed is None else fixed
+                fixed = SHAPE_SLOTS.get(node.op, INPUT_SLOTS.get(str(node.value)) if node.op == "input" else None)
+                slots[i] = FIXED_SLOTS + len(slots) if fixed is None else fixed
         return slots
 
     def _instruction(self, i: int, place: Mapping[int, int]) -> Instruction:
@@ -167,7 +168,7 @@ class _Compiler:
         return Instruction(node.op, pattern, place[i] if self.vector[i] else self.slots[i], args)
 
     def bytecode(self) -> Bytecode:
-        work = [i for i, n in enumerate(self.nodes) if n.op not in ("input", "number") and not self.hoisted[i]]
+        work = [i for i, n in enumerate(self.nodes) if n.op not in SILENT and not self.hoisted[i]]
         stages = sorted({self._runs(i) for i in work} | {(0, 0)})
         schedule = {
             stage: (
@@ -199,7 +200,7 @@ class _Compiler:
             self.graph.states,
             self.vector_states,
             self._number_states(),
-            len(INPUT_SLOTS) + len(self.slots),
+            FIXED_SLOTS + len(self.slots),
             wide,
             local,
         )
@@ -210,7 +211,7 @@ class _Compiler:
     def _number_states(self) -> tuple[tuple[int, int, int], ...]:
         loads = {n.value: self.slots[i] for i, n in enumerate(self.nodes) if n.op == "input" and i in self.slots}
         return tuple(
-            (i, loads.get(state.name, LOSS), self.slots[self.outputs[1 + i]])
+            (i, loads[state.name], self.slots[self.outputs[1 + i]])
             for i, state in enumerate(self.graph.states)
             if self.vector_states[i] < 0
         )
@@ -221,7 +222,7 @@ class _Compiler:
         """A register for every vector value; copies home at the end of a stage; how many wide and local ones."""
         order = [i for _, body, reductions in schedule.values() for i in (*body, *reductions)]
         position = {i: k for k, i in enumerate(order)}
-        last_stage = next(reversed(schedule))
+        last_stage = max(schedule)
         last_use: dict[int, int] = {}
         crossing: set[int] = set()
         for i in order:
@@ -274,4 +275,5 @@ class _Compiler:
         return is_last and vectors[0] == old and vectors.count(old) == 1 and node.op in IN_PLACE
 
 
+SILENT = ("input", "number", *SHAPE_SLOTS)  # what is there without an instruction
 IN_PLACE = ("add", "subtract", "multiply", "divide", "mix", "max", "min")

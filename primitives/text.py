@@ -298,3 +298,13 @@ class _Reader:
 def _suggest(name: str, known: object) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)  # type: ignore[call-overload]
     return f"; did you mean '{close[0]}'" if close else ""
+
+
+def parse_expr(text: str, known: tuple[str, ...]) -> Expr:
+    """The expression that a text means over the variables `known`; ProgramError with its faults."""
+    reader = _Reader()
+    reader.known = set(known)
+    expr = reader._expr(ast.parse(text, mode="eval").body)
+    if reader.faults:
+        raise ProgramError(*reader.faults)
+    return expr

@@ -1,0 +1,1 @@
+"""The machines that run bytecode: many programs and replicas in one call."""
