@@ -31,13 +31,20 @@ def tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(array)).to(device, kind)
 
 
+@lru_cache(maxsize=16)
+def cast(split: Split, double: bool) -> tuple[np.ndarray, ...]:
+    """The training arrays with floats in the precision asked for, so that gathering needs no conversion."""
+    kind = np.float64 if double else np.float32
+    return tuple(x.astype(kind) if np.issubdtype(x.dtype, np.floating) else x for x in split.train)
+
+
 @lru_cache(maxsize=64)
 def gathered(
     split: Split, seed: int, block: int, steps: int, batch: int, dtype: torch.dtype, device: str
 ) -> tuple[Tensor, ...]:
     """The training examples of one block of steps of a seed: each array as a tensor [steps, batch, ...]."""
     rows = order(seed, block, len(split.train[0]), steps, batch)
-    return tuple(tensor(array[rows], dtype, device) for array in split.train)
+    return tuple(tensor(array[rows], dtype, device) for array in cast(split, dtype == torch.float64))
 
 
 @lru_cache(maxsize=16)

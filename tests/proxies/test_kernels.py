@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba import njit
 
 from proxies import kernels
 from proxies.perceptron import Perceptron, autograd_loss, perceptron
@@ -14,13 +15,13 @@ from proxies.proxy import Buffers
 from proxies.train import fill
 
 
-@kernels.compiled
+@njit  # not cached on disk: a cache would not notice a change of the functions inside
 def exp_of(x: Any, out: Any) -> None:
     for i in range(x.size):
         out[i] = kernels.exp(x[i])
 
 
-@kernels.compiled
+@njit
 def tanh_of(x: Any, out: Any) -> None:
     for i in range(x.size):
         out[i] = kernels.tanh(x[i])
@@ -65,7 +66,8 @@ def test_manual_backward_is_autograd(hidden: tuple[int, ...], activation: Any) -
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one hidden layer"):
-        perceptron("p", ())
+    for hidden, batch in (((), 32), ((3, 9), 32), ((4,), 1)):
+        with pytest.raises(ValueError, match="at least 4 units"):
+            perceptron("p", hidden, batch=batch)
     with pytest.raises(ValueError, match="tanh or relu"):
-        perceptron("p", (3,), "gelu")  # type: ignore[arg-type]
+        perceptron("p", (4,), "gelu")  # type: ignore[arg-type]
