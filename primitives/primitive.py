@@ -59,6 +59,7 @@ class Primitive:
     cost: float  # per element, in additions
     finish: str = "total"  # of a reduction: over `total` and `n`, the number of elements
     expansion: str = ""
+    torch: str = ""  # for export, over the argument names; after " | " where all arguments but the first are numbers
     infix: str = ""
     commutative: bool = False
     protects: str = ""  # the exact primitive of which this is the form for search
@@ -89,9 +90,12 @@ def primitive(
     rules = {"reduction": kinds.per_tensor, "model": kinds.whole_model, "shape": kinds.per_tensor}
     more.setdefault("kind", rules.get(form, kinds.pointwise))
     roles = tuple(pair[1] for pair in pairs)
+    infix = more.get("infix")
+    more.setdefault("torch", f"x {infix} y" if infix else f"torch.{name}({', '.join(names)})")
     return Primitive(name, names, roles, form, meaning, formula, kernel or formula, degree=degree, cost=cost, **more)
 
 
 def composite(name: str, args: str, expansion: str, *, formula: str = "", cost: float = 1.0, **more: Any) -> Primitive:
     """A primitive that is defined by a text in the language."""
+    more.setdefault("torch", "")
     return primitive(name, args, None, formula or expansion, form="composite", expansion=expansion, cost=cost, **more)

@@ -45,9 +45,9 @@ def _sign(x: str) -> str:
 
 
 CONSTANTS = (
-    primitive("pi", "", lambda f: 3.141592653589793, "pi", kernel="3.141592653589793", cost=0),
-    primitive("e", "", lambda f: 2.718281828459045, "E", kernel="2.718281828459045", cost=0),
-    primitive("eps", "", lambda f: EPS, repr(EPS), cost=0),
+    primitive("pi", "", lambda f: 3.141592653589793, "pi", kernel="3.141592653589793", torch="math.pi", cost=0),
+    primitive("e", "", lambda f: 2.718281828459045, "E", kernel="2.718281828459045", torch="math.e", cost=0),
+    primitive("eps", "", lambda f: EPS, repr(EPS), torch=repr(EPS), cost=0),
 )
 
 ARITHMETIC = (
@@ -58,27 +58,29 @@ ARITHMETIC = (
     primitive("power", "x y", lambda f, x, y: f.power(x, y), "x**y", infix="**", cost=40, ulps=2),
     primitive("mod", "x y", lambda f, x, y: f.mod(x, y), "Mod(x, y)", kernel="mod(x, y)", degree=same,
               infix="%", cost=20),
-    primitive("negative", "x", lambda f, x: -x, "-x", degree=times(1)),
+    primitive("negative", "x", lambda f, x: -x, "-x", degree=times(1), torch="-x"),
     primitive("abs", "x", lambda f, x: f.abs(x), "Abs(x)", kernel="abs(x)", degree=times(1)),
     primitive("sign", "x", lambda f, x: f.sign(x), kernel=_sign("x"), degree=lost),
     primitive("square", "x", lambda f, x: x * x, "x**2", kernel="x*x", degree=times(2)),
-    primitive("cube", "x", lambda f, x: x * x * x, "x**3", kernel="x*x*x", degree=times(3)),
+    primitive("cube", "x", lambda f, x: x * x * x, "x**3", kernel="x*x*x", degree=times(3), torch="x**3"),
     primitive("sqrt", "x", lambda f, x: f.sqrt(x), degree=times(0.5), cost=2),
     primitive("cbrt", "x", lambda f, x: f.cbrt(x), "sign(x)*Abs(x)**Rational(1, 3)", kernel="cbrt(x)",
-              degree=times(1 / 3), cost=20, ulps=4),
-    primitive("reciprocal", "x", lambda f, x: 1 / x, "1/x", kernel="F(1)/x", degree=times(-1), cost=1.5),
+              degree=times(1 / 3), cost=20, ulps=4, torch="torch.sign(x) * torch.abs(x)**(1 / 3)"),
+    primitive("reciprocal", "x", lambda f, x: 1 / x, "1/x", kernel="F(1)/x", degree=times(-1), cost=1.5,
+              torch="1 / x"),
     primitive("max", "x y", lambda f, x, y: f.maximum(x, y), "Max(x, y)", degree=same, commutative=True,
-              kernel="x if x != x or x > y else y"),
+              kernel="x if x != x or x > y else y", torch="torch.maximum(x, y) | torch.clamp(x, min=y)"),
     primitive("min", "x y", lambda f, x, y: f.minimum(x, y), "Min(x, y)", degree=same, commutative=True,
-              kernel="x if x != x or x < y else y"),
+              kernel="x if x != x or x < y else y", torch="torch.minimum(x, y) | torch.clamp(x, max=y)"),
     primitive("floor", "x", lambda f, x: f.floor(x)),
-    primitive("mix", "a x b y", lambda f, a, x, b, y: a * x + b * y, "a*x + b*y", degree=_scaled, cost=1.5),
+    primitive("mix", "a x b y", lambda f, a, x, b, y: a * x + b * y, "a*x + b*y", degree=_scaled, cost=1.5,
+              torch="a * x + b * y"),
 )  # fmt: skip
 
 FUNCTIONS = (
     _unary("exp", cost=6),
     _unary("exp2", "2**x", kernel="exp2(x)", cost=6),
-    _unary("exp10", "10**x", kernel="exp10(x)", cost=6, ulps=4),
+    _unary("exp10", "10**x", kernel="exp10(x)", cost=6, ulps=4, torch="10.0**x"),
     _unary("expm1", "exp(x) - 1", kernel="expm1(x)", cost=8),
     _unary("log", cost=8),
     _unary("log2", "log(x)/log(2)", kernel="log2(x)", cost=8),
@@ -109,51 +111,54 @@ COMPARISONS = tuple(
     )
 ) + (
     primitive("where", "c x y", lambda f, c, x, y: f.where(c != 0, x, y), "Piecewise((x, Ne(c, 0)), (y, True))",
-              kernel="x if c != 0 else y", degree=_chosen),
+              kernel="x if c != 0 else y", degree=_chosen, torch="torch.where(c != 0, x, y)"),
 )  # fmt: skip
 
 PROTECTED = (
     primitive("sqrt_abs", "x", lambda f, x: f.sqrt(f.abs(x)), "sqrt(Abs(x))", kernel="sqrt(abs(x))",
-              degree=times(0.5), cost=2, protects="sqrt"),
+              degree=times(0.5), cost=2, protects="sqrt", torch="torch.sqrt(torch.abs(x))"),
     primitive("log_abs", "x", lambda f, x: f.log(f.abs(x)), "log(Abs(x))", kernel="log(abs(x))",
-              cost=8, ulps=2, protects="log"),
+              cost=8, ulps=2, protects="log", torch="torch.log(torch.abs(x))"),
     primitive("log2_abs", "x", lambda f, x: f.log2(f.abs(x)), "log(Abs(x))/log(2)", kernel="log2(abs(x))",
-              cost=8, ulps=2, protects="log2"),
+              cost=8, ulps=2, protects="log2", torch="torch.log2(torch.abs(x))"),
     primitive("log10_abs", "x", lambda f, x: f.log10(f.abs(x)), "log(Abs(x))/log(10)", kernel="log10(abs(x))",
-              cost=8, ulps=2, protects="log10"),
+              cost=8, ulps=2, protects="log10", torch="torch.log10(torch.abs(x))"),
     primitive("log1p_abs", "x", lambda f, x: f.log1p(f.abs(x)), "log(1 + Abs(x))", kernel="log1p(abs(x))",
-              cost=8, ulps=2, protects="log1p"),
+              cost=8, ulps=2, protects="log1p", torch="torch.log1p(torch.abs(x))"),
     composite("reciprocal_eps", "x", f"1 / (x + {EPS})", cost=2.5, protects="reciprocal"),
     composite("divide_eps", "x y", f"x / (y + {EPS})", cost=2.5, protects="divide"),
 )  # fmt: skip
 
 REDUCTIONS = (
-    primitive("sum", "x", lambda f, x: x, "Sum(x)", kernel="x", form="reduction", degree=times(1)),
+    primitive("sum", "x", lambda f, x: x, "Sum(x)", kernel="x", form="reduction", degree=times(1),
+              torch="torch.sum(x.double())"),
     primitive("mean", "x", lambda f, x: x, "Sum(x)/n", kernel="x", form="reduction", degree=times(1),
-              finish="total / n"),
+              finish="total / n", torch="torch.mean(x.double())"),
     primitive("norm", "x", lambda f, x: x * x, "sqrt(Sum(x**2))", kernel="x*x", form="reduction", degree=times(1),
-              finish="sqrt(total)", cost=2),
+              finish="sqrt(total)", cost=2, torch="torch.linalg.vector_norm(x.double())"),
     primitive("rms", "x", lambda f, x: x * x, "sqrt(Sum(x**2)/n)", kernel="x*x", form="reduction", degree=times(1),
-              finish="sqrt(total / n)", cost=2),
+              finish="sqrt(total / n)", cost=2, torch="torch.sqrt(torch.mean(torch.square(x.double())))"),
     primitive("dot", "x y", lambda f, x, y: x * y, "Sum(x*y)", kernel="x*y", form="reduction", degree=added,
-              commutative=True, cost=2),
+              commutative=True, cost=2, torch="torch.sum(x.double() * y.double())"),
     primitive("global_norm", "x", lambda f, x: x * x, "sqrt(GlobalSum(x**2))", kernel="x*x", form="model",
-              degree=times(1), finish="sqrt(total)", cost=2),
+              degree=times(1), finish="sqrt(total)", cost=2,
+              torch="math.sqrt((yield torch.sum(torch.square(x.double()))))"),
     primitive("global_dot", "x y", lambda f, x, y: x * y, "GlobalSum(x*y)", kernel="x*y", form="model",
-              degree=added, commutative=True, cost=2),
+              degree=added, commutative=True, cost=2, torch="(yield torch.sum(x.double() * y.double()))"),
     composite("cosine_sim", "x y", f"dot(x, y) / (norm(x) * norm(y) + {EPS})", degree=lost, cost=6,
               kind=kinds.per_tensor),
 )  # fmt: skip
 
 SHAPES = (
-    primitive("rows", "x", lambda m, n: m, "m", form="shape", degree=lost, cost=0),
-    primitive("columns", "x", lambda m, n: n, "n", form="shape", degree=lost, cost=0),
-    primitive("size", "x", lambda m, n: m * n, "m*n", form="shape", degree=lost, cost=0),
+    primitive("rows", "x", lambda m, n: m, "m", form="shape", degree=lost, cost=0, torch="x.shape[0]"),
+    primitive("columns", "x", lambda m, n: n, "n", form="shape", degree=lost, cost=0, torch="x.shape[1]"),
+    primitive("size", "x", lambda m, n: m * n, "m*n", form="shape", degree=lost, cost=0, torch="x.numel()"),
     primitive("row_mean", "x", lambda f, x: f.mean_over(x, -2), "Sum_i(x)/m", form="axis", degree=times(1),
-              kind=kinds.over_rows, cost=2),
+              kind=kinds.over_rows, cost=2, torch="torch.mean(x, dim=0, keepdim=True)"),
     primitive("column_mean", "x", lambda f, x: f.mean_over(x, -1), "Sum_j(x)/n", form="axis", degree=times(1),
-              kind=kinds.over_columns, cost=2),
-    primitive("transpose", "x", lambda f, x: f.swap(x), form="axis", degree=times(1), kind=kinds.transpose),
+              kind=kinds.over_columns, cost=2, torch="torch.mean(x, dim=1, keepdim=True)"),
+    primitive("transpose", "x", lambda f, x: f.swap(x), form="axis", degree=times(1), kind=kinds.transpose,
+              torch="x.T"),
 )  # fmt: skip
 
 AVERAGES = (
@@ -164,7 +169,7 @@ AVERAGES = (
     composite("bias_correct", "x beta:weight t:step", "x / (1 - beta**t)",
               degree=lambda x, beta, t: x if beta == 0 else None, cost=1.5),
     composite("clip", "x low high", "min(max(x, low), high)", formula="Min(Max(x, low), high)", degree=same,
-              cost=2),
+              cost=2, torch=" | torch.clamp(x, low, high)"),
     composite("clip_by_global_norm", "x c:positive", "x * min(1, c / global_norm(x))",
               formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=lambda x, c: x if x == 0 else None, cost=3),
 )  # fmt: skip
