@@ -124,7 +124,8 @@ def train(
             if not alive.all():
                 gone = training.places[~alive]
                 status[gone], stopped[gone] = found[~alive], t
-                rates, limits = rates[:, alive], limits[alive]
+                # Rows stay contiguous: a compiled stepper would otherwise compile once more.
+                rates, limits = np.ascontiguousarray(rates[:, alive]), limits[alive]
                 if not alive.any():
                     break
                 training.keep(alive)
@@ -134,7 +135,7 @@ def train(
         found = np.where(last == "ok", judge(held, limits), last)
         status[training.places] = found
         validation[training.places] = np.where(found == "ok", held, np.inf)
-    return Outcome(validation, tuple(status), stopped, curve)
+    return Outcome(validation, tuple(map(str, status)), stopped, curve)
 
 
 def judge(loss: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import proxies
+from proxies.data import digits
+from proxies.generic import from_module
 from proxies.perceptron import perceptron
 from proxies.proxy import Buffers, Proxy
 from proxies.train import fill, train
@@ -15,8 +18,15 @@ from tests.proxies.steppers import AdamW
 # Validation loss of AdamW over the loss at the start; the best of these learning rates.
 LEARNS = {"digits": 0.1, "least_squares": 0.5, "transformer": 0.8}
 RATES = np.array([3e-3, 1e-2, 3e-2])
+
+
+def make_mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(64, 33), nn.Tanh(), nn.Linear(33, 10))
+
+
 VARIANTS = {
     "relu": perceptron("relu", (24, 20), "relu", steps=20),
+    "module": from_module("module", make_mlp, digits, steps=20),
     "deep": perceptron("deep", (16, 16, 16), "tanh", steps=20, batch=20),
 }
 
