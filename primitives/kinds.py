@@ -102,6 +102,16 @@ def per_tensor(*args: Kind) -> Kind:
     return _reduced(PER_TENSOR, args)
 
 
+def pair_per_tensor(x: Kind, y: Kind) -> Kind:
+    """Kind rule of what reduces each of two tensors by itself, too."""
+    return per_tensor(_reduced(pointwise(x, y), (x,)), _reduced(pointwise(x, y), (y,)))
+
+
+def by_norm(x: Kind, *numbers: Kind) -> Kind:
+    """Kind rule of a tensor that is scaled by something that reduces it."""
+    return _reduced(pointwise(x, *numbers), (x,))
+
+
 def whole_model(*args: Kind) -> Kind:
     """Kind rule of primitives that reduce over all tensors of the model."""
     return _reduced(NUMBER, args)

@@ -146,7 +146,7 @@ REDUCTIONS = (
     primitive("global_dot", "x y", lambda f, x, y: x * y, "GlobalSum(x*y)", kernel="x*y", form="model",
               degree=added, commutative=True, cost=2, torch="(yield torch.sum(x.double() * y.double()))"),
     composite("cosine_sim", "x y", f"dot(x, y) / (norm(x) * norm(y) + {EPS})", degree=lost, cost=6,
-              kind=kinds.per_tensor),
+              kind=kinds.pair_per_tensor),
 )  # fmt: skip
 
 SHAPES = (
@@ -171,7 +171,7 @@ AVERAGES = (
     composite("clip", "x low high", "min(max(x, low), high)", formula="Min(Max(x, low), high)", degree=same,
               cost=2, torch=" | torch.clamp(x, low, high)"),
     composite("clip_by_global_norm", "x c:positive", "x * min(1, c / global_norm(x))",
-              formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=lambda x, c: x if x == 0 else None, cost=3),
+              formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=lambda x, c: x if x == 0 else None, kind=kinds.by_norm, cost=3),
 )  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {
