@@ -82,7 +82,8 @@ class _Compiler:
     """Schedules a graph into stretches and gives every value a place."""
 
     def __init__(self, g: Graph) -> None:
-        self.graph, self.nodes, self.outputs = g, list(g.nodes), list(g.outputs)
+        self.graph = g
+        self.nodes, self.outputs = _with_fills(g)
         self._check()
         tensors = [kind == TENSOR for kind in g.kinds]
         self.vector_states = tuple(sum(tensors[:i]) if is_tensor else -1 for i, is_tensor in enumerate(tensors))
@@ -273,6 +274,26 @@ class _Compiler:
         node = self.nodes[i]
         vectors = [a for a in node.args if self.vector[a]]
         return is_last and vectors[0] == old and vectors.count(old) == 1 and node.op in IN_PLACE
+
+
+def _with_fills(g: Graph) -> tuple[list[Node], list[int]]:
+    """The nodes and outputs with numbers among a reduction's arguments spread over the tensor first."""
+    nodes: list[Node] = []
+    place: list[int] = []
+    for node in g.nodes:
+        args = [place[a] for a in node.args]
+        if _form(node) in ("reduction", "model"):
+            for k, a in enumerate(args):
+                if nodes[a].kind.single:
+                    nodes.append(Node("fill", (a,), "", TENSOR))
+                    args[k] = len(nodes) - 1
+        place.append(len(nodes))
+        nodes.append(Node(node.op, tuple(args), node.value, node.kind))
+    return nodes, [place[i] for i in g.outputs]
+
+
+def _form(node: Node) -> str:
+    return PRIMITIVES[node.op].form if node.op in PRIMITIVES else ""
 
 
 SILENT = ("input", "number", *SHAPE_SLOTS)  # what is there without an instruction

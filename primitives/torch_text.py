@@ -1,0 +1,303 @@
+"""The body of a program as readable torch code: one line a statement, for tensors of any shape and dtype.
+
+A number is a Python float, any other value a tensor. Where Python would raise and the language gives nan or inf
+(1 / 0, the root of -1), numbers go through helper functions, which are written into the file when they are used.
+A sum over all tensors of the model is a `yield`: the term of this tensor goes out, the total comes back.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from primitives.inference import state_kinds
+from primitives.interpreter import expansion
+from primitives.kinds import NUMBER, TENSOR, Kind
+from primitives.primitive import Primitive
+from primitives.program import READABLE, Assign, Call, Program, calls, expressions
+from primitives.table import PRIMITIVES
+
+Expr = str | float | Call
+WIDTH = 116  # of a statement, without its indent
+COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
+PLAIN = frozenset("add subtract multiply negative mix abs".split())  # never raise on Python numbers
+HELPERS = {"max": "maximum", "min": "minimum"}  # names of helpers that would hide a builtin
+RESERVED = frozenset(
+    "torch math float maximum minimum l O I self params maximize total_steps step closure initial_lr "
+    "foreach fused capturable differentiable".split()
+)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The statements of a program, and what they need around them."""
+
+    lines: tuple[str, ...]  # the last one or more are the return
+    helpers: tuple[str, ...]  # the text of each helper function
+    reads: frozenset[str]  # every name that occurs
+
+
+@dataclass(frozen=True)
+class _Value:
+    node: ast.expr
+    kind: Kind
+    number: bool  # a Python number, else a tensor
+    fresh: bool = True  # shares no memory with an input
+
+
+def safe_names(program: Program) -> dict[str, str]:
+    """For each variable of a program, the name that it has in Python code: its own unless that is taken."""
+    words = [*"wg", *READABLE, *program.state_names, *program.defaults, *(assign.name for assign in program.body)]
+    names: dict[str, str] = {}
+    for word in words:
+        name = word
+        while name in RESERVED or (name != word and name in words):
+            name += "_"
+        names[word] = name
+    return names
+
+
+def needs_matrix(program: Program) -> bool:
+    """Whether rows and columns matter, so that tensors must be seen as matrices."""
+    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr)}
+    return bool(forms & {"axis", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
+
+
+def body(program: Program) -> Body:
+    """The torch code of a valid program."""
+    return _Writer(program).body()
+
+
+def exploded(start: str, items: Sequence[str], end: str) -> list[str]:
+    """A bracket on one line if it fits, else with one item a line."""
+    line = f"{start}{', '.join(items)}{end}"
+    if len(line) <= 120 or not items:
+        return [line]
+    indent = start[: len(start) - len(start.lstrip())]
+    return [start, *(f"{indent}    {item}," for item in items), f"{indent}{end}"]
+
+
+class _Writer:
+    """Writes statement by statement, naming what is used twice, summed over the model, or too long for a line."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.names = safe_names(program)
+        self.taken = set(self.names.values())
+        self.lines: list[str] = []
+        self.helpers: dict[str, str] = {}
+        states = state_kinds(program)
+        kinds = {**dict.fromkeys((*READABLE, *program.defaults), NUMBER), "w": TENSOR, "g": TENSOR, **states}
+        self.env = {
+            name: _Value(ast.Name(self.names[name]), kind, kind == NUMBER, kind == NUMBER or name == "g")
+            for name, kind in kinds.items()
+        }
+        self.inputs = dict(self.env)
+        self.targets = {"w": TENSOR, **states}
+
+    def body(self) -> Body:
+        for assign in _live(self.program):
+            value = self.expr(assign.value, self.env)
+            self.write(self.names[assign.name], value.node)
+            self.env[assign.name] = replace(value, node=ast.Name(self.names[assign.name]))
+        values = [self.returned(*pair) for pair in zip(self.targets, self.program.returns, strict=True)]
+        while len(f"return {', '.join(map(_text, values))}") > WIDTH and any(not _simple(node) for node in values):
+            longest = max(range(len(values)), key=lambda i: 0 if _simple(values[i]) else len(_text(values[i])))
+            values[longest] = self.named("new", values[longest])
+        one_line = f"return {', '.join(map(_text, values))}"
+        self.lines += [one_line] if len(one_line) <= WIDTH else exploded("return (", [*map(_text, values)], ")")
+        tree = ast.parse("def f():\n" + "\n".join(f"    {line}" for line in self.lines))
+        reads = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+        return Body(tuple(self.lines), tuple(self.helpers.values()), reads)
+
+    def returned(self, target: str, expr: Expr) -> ast.expr:
+        """What is returned for w or a state: as wide as it must be, and never the memory of another one."""
+        value, kind = self.argument(expr, self.env), self.targets[target]
+        if kind == TENSOR != value.kind:
+            return _fill("torch.full_like(g, x)" if value.number else "torch.broadcast_to(x, g.shape)", x=value.node)
+        if value.number:
+            return value.node if kind.single else _fill("g.new_tensor(x)", x=value.node)
+        if value.fresh or kind.single or value == self.inputs[target]:
+            return value.node
+        return _fill("x.clone()", x=value.node)
+
+    def expr(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
+        if isinstance(expr, str):
+            return env[expr]
+        if not isinstance(expr, Call):
+            return _Value(_number(float(expr)), NUMBER, True)
+        if expr.op == "where" and isinstance(expr.args[0], Call) and expr.args[0].op in COMPARISONS:
+            test = self.test(expr.args[0], env)
+            return self.where(test, *(self.argument(arg, env) for arg in expr.args[1:]))
+        return self.apply(PRIMITIVES[expr.op], [self.argument(arg, env) for arg in expr.args])
+
+    def argument(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
+        """The value of an expression inside another one, where no `yield` may stand."""
+        value = self.expr(expr, env)
+        if any(isinstance(node, ast.Yield) for node in ast.walk(value.node)):
+            assert isinstance(expr, Call)
+            return replace(value, node=self.named(expr.op, value.node))
+        return value
+
+    def apply(self, p: Primitive, args: list[_Value]) -> _Value:
+        kind = p.kind(*(arg.kind for arg in args))
+        tensors, _, tensor_and_numbers = p.torch.partition(" | ")
+        if p.commutative and args[0].number:
+            args = args[::-1] if tensor_and_numbers else args
+        short = bool(tensor_and_numbers) and not args[0].number and all(arg.number for arg in args[1:])
+        if p.form == "composite" and not short:
+            return self.expr(expansion(p.name), dict(zip(p.args, args, strict=True)))
+        if p.form == "pointwise" and all(arg.number for arg in args):
+            return _Value(self.of_numbers(p, args), kind, True)
+        if p.name == "where":
+            return self.where(replace(args[0], node=_fill("c != 0", c=args[0].node)), *args[1:])
+        node = self.fill(tensor_and_numbers if short else tensors, p, args)
+        if p.name in COMPARISONS:
+            node = _fill("x.double()" if kind.single else "x.type_as(g)", x=node)
+        return _Value(node, kind, p.form in ("shape", "model"), p.name != "transpose" or args[0].fresh)
+
+    def of_numbers(self, p: Primitive, args: list[_Value]) -> ast.expr:
+        """A pointwise primitive of Python numbers."""
+        nodes = [arg.node for arg in args]
+        if p.name in COMPARISONS:
+            return _fill(f"float({p.torch})", **dict(zip(p.args, nodes, strict=True)))
+        if p.name == "where":
+            return ast.IfExp(_fill("c != 0", c=nodes[0]), nodes[1], nodes[2])
+        if p.name in PLAIN or not p.args or self.never_raises(p, nodes):
+            return self.fill(p.torch.replace("torch.", ""), p, args)
+        name = HELPERS.get(p.name, p.name)
+        self.helpers[p.name] = _helper(name, p)
+        return ast.Call(ast.Name(name), nodes, [])
+
+    def never_raises(self, p: Primitive, nodes: list[ast.expr]) -> bool:
+        """Whether Python's operator will do: division by a number, or beta**t."""
+        if p.name == "divide":
+            return isinstance(nodes[1], ast.Constant) and nodes[1].value != 0
+        base = nodes[0]
+        hyper = {self.names[name] for name in self.program.defaults}
+        decays = isinstance(base, ast.Constant) and 0 <= base.value <= 1  # type: ignore[operator]
+        named = isinstance(base, ast.Name) and base.id in hyper
+        return p.name == "power" and (named or decays) and isinstance(nodes[1], ast.Name) and nodes[1].id == "t"
+
+    def test(self, call: Call, env: Mapping[str, _Value]) -> _Value:
+        """A comparison as a truth, which only `where` may consume."""
+        p, args = PRIMITIVES[call.op], [self.argument(arg, env) for arg in call.args]
+        return _Value(self.fill(p.torch, p, args), p.kind(*(a.kind for a in args)), all(a.number for a in args))
+
+    def where(self, test: _Value, x: _Value, y: _Value) -> _Value:
+        kind = PRIMITIVES["where"].kind(test.kind, x.kind, y.kind)
+        number = x.number and y.number
+        if test.number and (number or (x.kind == y.kind and not x.number and not y.number)):
+            return _Value(ast.IfExp(test.node, x.node, y.node), kind, number, x.fresh and y.fresh)
+        c, chosen = test.node, x.node
+        if test.number:
+            c = _fill("g.new_tensor(c, dtype=torch.bool)", c=c)
+        if number:  # torch would take the default dtype
+            chosen = _fill("g.new_tensor(x, dtype=torch.float64)" if kind.single else "g.new_tensor(x)", x=chosen)
+        return _Value(_fill("torch.where(c, x, y)", c=c, x=chosen, y=y.node), kind, False)
+
+    def fill(self, template: str, p: Primitive, args: list[_Value]) -> ast.expr:
+        """The template with the arguments in place, each computed once."""
+        uses = Counter(node.id for node in ast.walk(ast.parse(template)) if isinstance(node, ast.Name))
+        nodes = {}
+        for name, arg in zip(p.args, args, strict=True):
+            nodes[name] = self.named(name, arg.node) if uses[name] > 1 and not _simple(arg.node) else arg.node
+            if arg.number:
+                template = template.replace(f"{name}.double()", name)
+        return _fill(template, **nodes)
+
+    def named(self, word: str, node: ast.expr) -> ast.expr:
+        """A new variable with this value."""
+        name, i = word, 1
+        while name in self.taken or name in RESERVED:
+            i += 1
+            name = f"{word}_{i}"
+        self.taken.add(name)
+        self.write(name, node)
+        return ast.Name(name)
+
+    def write(self, name: str, node: ast.expr) -> None:
+        """One statement, and before it one for each part that makes it too long for a line."""
+        while len(f"{name} = {_text(node)}") > WIDTH:
+            part = _largest_part(node, WIDTH - len(name) - 20)
+            if part is None:
+                break
+            node = _Swap(part, self.named("part", part)).visit(node)
+        self.lines.append(f"{name} = {_text(node)}")
+
+
+def _live(program: Program) -> list[Assign]:
+    """The statements on which what is returned depends."""
+    needed = {name for expr in program.returns for name in _variables(expr)}
+    live = []
+    for assign in reversed(program.body):
+        if assign.name in needed:
+            needed.discard(assign.name)
+            needed |= _variables(assign.value)
+            live.append(assign)
+    return live[::-1]
+
+
+def _variables(expr: Expr) -> set[str]:
+    leaves = [expr, *(arg for call in calls(expr) for arg in call.args)]
+    return {leaf for leaf in leaves if isinstance(leaf, str)}
+
+
+def _helper(name: str, p: Primitive) -> str:
+    """The text of a function that computes a pointwise primitive of numbers as torch does."""
+    wide = {arg: ast.parse(f"torch.tensor({arg}, dtype=torch.float64)", mode="eval").body for arg in p.args}
+    signature = ", ".join(f"{arg}: float" for arg in p.args)
+    value = _text(_fill(f"float({p.torch.partition(' | ')[0]})", **wide))
+    title = (
+        f'"""{p.infix and f"x {p.infix} y" or p.name} of numbers in float64; nan or inf where Python would raise."""'
+    )
+    return f"def {name}({signature}) -> float:\n    {title}\n    return {value}"
+
+
+class _Fill(ast.NodeTransformer):
+    def __init__(self, nodes: Mapping[str, ast.expr]) -> None:
+        self.nodes = nodes
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        return self.nodes.get(node.id, node)
+
+
+class _Swap(ast.NodeTransformer):
+    def __init__(self, old: ast.expr, new: ast.expr) -> None:
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def _fill(template: str, **nodes: ast.expr) -> ast.expr:
+    filled: ast.expr = _Fill(nodes).visit(ast.parse(template, mode="eval").body)
+    return filled
+
+
+def _largest_part(node: ast.expr, room: int) -> ast.expr | None:
+    """The longest proper subexpression that fits and saves something; none with a `yield` inside."""
+    parts = [n for n in ast.walk(node) if isinstance(n, ast.BinOp | ast.Call | ast.IfExp) and n is not node]
+    sized = [(len(_text(n)), n) for n in parts if not any(isinstance(x, ast.Yield) for x in ast.walk(n))]
+    return max(((size, n) for size, n in sized if 12 < size <= room), key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _simple(node: ast.expr) -> bool:
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(inner, ast.Name | ast.Constant)
+
+
+def _number(value: float) -> ast.expr:
+    whole = value == int(value) and abs(value) < 1e6 and str(value) != "-0.0"
+    constant = ast.Constant(int(abs(value)) if whole else abs(value))
+    return ast.UnaryOp(ast.USub(), constant) if str(value).startswith("-") else constant
+
+
+def _text(node: ast.expr) -> str:
+    """Python text as ruff formats it: no spaces around the power of simple operands."""
+    if isinstance(node, ast.Yield) and node.value is not None:
+        return f"yield {_text(node.value)}"
+    return re.sub(r"(?<![\w.])([\w.]+) \*\* (-?[\w.]+)(?![\w.(]| \*\*)", r"\1**\2", ast.unparse(node))
