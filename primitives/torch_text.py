@@ -8,9 +8,8 @@ A sum over all tensors of the model is a `yield`: the term of this tensor goes o
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from primitives.inference import state_kinds
@@ -18,6 +17,7 @@ from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
 from primitives.program import READABLE, Assign, Call, Program, calls, expressions
+from primitives.python_text import exploded, fill, largest_part, number, simple, swap, text
 from primitives.table import PRIMITIVES
 
 Expr = str | float | Call
@@ -62,22 +62,13 @@ def safe_names(program: Program) -> dict[str, str]:
 
 def needs_matrix(program: Program) -> bool:
     """Whether rows and columns matter, so that tensors must be seen as matrices."""
-    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr)}
+    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr) if call.op != "size"}
     return bool(forms & {"axis", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
 
 
 def body(program: Program) -> Body:
     """The torch code of a valid program."""
     return _Writer(program).body()
-
-
-def exploded(start: str, items: Sequence[str], end: str) -> list[str]:
-    """A bracket on one line if it fits, else with one item a line."""
-    line = f"{start}{', '.join(items)}{end}"
-    if len(line) <= 120 or not items:
-        return [line]
-    indent = start[: len(start) - len(start.lstrip())]
-    return [start, *(f"{indent}    {item}," for item in items), f"{indent}{end}"]
 
 
 class _Writer:
@@ -104,11 +95,11 @@ class _Writer:
             self.write(self.names[assign.name], value.node)
             self.env[assign.name] = replace(value, node=ast.Name(self.names[assign.name]))
         values = [self.returned(*pair) for pair in zip(self.targets, self.program.returns, strict=True)]
-        while len(f"return {', '.join(map(_text, values))}") > WIDTH and any(not _simple(node) for node in values):
-            longest = max(range(len(values)), key=lambda i: 0 if _simple(values[i]) else len(_text(values[i])))
+        while len(f"return {', '.join(map(text, values))}") > WIDTH and any(not simple(node) for node in values):
+            longest = max(range(len(values)), key=lambda i: 0 if simple(values[i]) else len(text(values[i])))
             values[longest] = self.named("new", values[longest])
-        one_line = f"return {', '.join(map(_text, values))}"
-        self.lines += [one_line] if len(one_line) <= WIDTH else exploded("return (", [*map(_text, values)], ")")
+        one_line = f"return {', '.join(map(text, values))}"
+        self.lines += [one_line] if len(one_line) <= WIDTH else exploded("return (", [*map(text, values)], ")")
         tree = ast.parse("def f():\n" + "\n".join(f"    {line}" for line in self.lines))
         reads = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
         return Body(tuple(self.lines), tuple(self.helpers.values()), reads)
@@ -117,18 +108,18 @@ class _Writer:
         """What is returned for w or a state: as wide as it must be, and never the memory of another one."""
         value, kind = self.argument(expr, self.env), self.targets[target]
         if kind == TENSOR != value.kind:
-            return _fill("torch.full_like(g, x)" if value.number else "torch.broadcast_to(x, g.shape)", x=value.node)
+            return fill("torch.full_like(g, x)" if value.number else "torch.broadcast_to(x, g.shape)", x=value.node)
         if value.number:
-            return value.node if kind.single else _fill("g.new_tensor(x)", x=value.node)
+            return value.node if kind.single else fill("g.new_tensor(x)", x=value.node)
         if value.fresh or kind.single or value == self.inputs[target]:
             return value.node
-        return _fill("x.clone()", x=value.node)
+        return fill("x.clone()", x=value.node)
 
     def expr(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
         if isinstance(expr, str):
             return env[expr]
         if not isinstance(expr, Call):
-            return _Value(_number(float(expr)), NUMBER, True)
+            return _Value(number(float(expr)), NUMBER, True)
         if expr.op == "where" and isinstance(expr.args[0], Call) and expr.args[0].op in COMPARISONS:
             test = self.test(expr.args[0], env)
             return self.where(test, *(self.argument(arg, env) for arg in expr.args[1:]))
@@ -145,27 +136,27 @@ class _Writer:
     def apply(self, p: Primitive, args: list[_Value]) -> _Value:
         kind = p.kind(*(arg.kind for arg in args))
         tensors, _, tensor_and_numbers = p.torch.partition(" | ")
-        if p.commutative and args[0].number:
-            args = args[::-1] if tensor_and_numbers else args
+        if p.commutative and tensor_and_numbers and args[0].number and not args[1].number:
+            args.reverse()
         short = bool(tensor_and_numbers) and not args[0].number and all(arg.number for arg in args[1:])
         if p.form == "composite" and not short:
             return self.expr(expansion(p.name), dict(zip(p.args, args, strict=True)))
         if p.form == "pointwise" and all(arg.number for arg in args):
             return _Value(self.of_numbers(p, args), kind, True)
         if p.name == "where":
-            return self.where(replace(args[0], node=_fill("c != 0", c=args[0].node)), *args[1:])
+            return self.where(replace(args[0], node=fill("c != 0", c=args[0].node)), *args[1:])
         node = self.fill(tensor_and_numbers if short else tensors, p, args)
         if p.name in COMPARISONS:
-            node = _fill("x.double()" if kind.single else "x.type_as(g)", x=node)
+            node = fill("x.double()" if kind.single else "x.type_as(g)", x=node)
         return _Value(node, kind, p.form in ("shape", "model"), p.name != "transpose" or args[0].fresh)
 
     def of_numbers(self, p: Primitive, args: list[_Value]) -> ast.expr:
         """A pointwise primitive of Python numbers."""
         nodes = [arg.node for arg in args]
         if p.name in COMPARISONS:
-            return _fill(f"float({p.torch})", **dict(zip(p.args, nodes, strict=True)))
+            return fill(f"float({p.torch})", **dict(zip(p.args, nodes, strict=True)))
         if p.name == "where":
-            return ast.IfExp(_fill("c != 0", c=nodes[0]), nodes[1], nodes[2])
+            return ast.IfExp(fill("c != 0", c=nodes[0]), nodes[1], nodes[2])
         if p.name in PLAIN or not p.args or self.never_raises(p, nodes):
             return self.fill(p.torch.replace("torch.", ""), p, args)
         name = HELPERS.get(p.name, p.name)
@@ -175,7 +166,8 @@ class _Writer:
     def never_raises(self, p: Primitive, nodes: list[ast.expr]) -> bool:
         """Whether Python's operator will do: division by a number, or beta**t."""
         if p.name == "divide":
-            return isinstance(nodes[1], ast.Constant) and nodes[1].value != 0
+            divisor = nodes[1].operand if isinstance(nodes[1], ast.UnaryOp) else nodes[1]
+            return isinstance(divisor, ast.Constant) and divisor.value != 0
         base = nodes[0]
         hyper = {self.names[name] for name in self.program.defaults}
         decays = isinstance(base, ast.Constant) and 0 <= base.value <= 1  # type: ignore[operator]
@@ -194,20 +186,20 @@ class _Writer:
             return _Value(ast.IfExp(test.node, x.node, y.node), kind, number, x.fresh and y.fresh)
         c, chosen = test.node, x.node
         if test.number:
-            c = _fill("g.new_tensor(c, dtype=torch.bool)", c=c)
+            c = fill("g.new_tensor(c, dtype=torch.bool)", c=c)
         if number:  # torch would take the default dtype
-            chosen = _fill("g.new_tensor(x, dtype=torch.float64)" if kind.single else "g.new_tensor(x)", x=chosen)
-        return _Value(_fill("torch.where(c, x, y)", c=c, x=chosen, y=y.node), kind, False)
+            chosen = fill("g.new_tensor(x, dtype=torch.float64)" if kind.single else "g.new_tensor(x)", x=chosen)
+        return _Value(fill("torch.where(c, x, y)", c=c, x=chosen, y=y.node), kind, False)
 
     def fill(self, template: str, p: Primitive, args: list[_Value]) -> ast.expr:
         """The template with the arguments in place, each computed once."""
         uses = Counter(node.id for node in ast.walk(ast.parse(template)) if isinstance(node, ast.Name))
         nodes = {}
         for name, arg in zip(p.args, args, strict=True):
-            nodes[name] = self.named(name, arg.node) if uses[name] > 1 and not _simple(arg.node) else arg.node
+            nodes[name] = self.named(name, arg.node) if uses[name] > 1 and not simple(arg.node) else arg.node
             if arg.number:
                 template = template.replace(f"{name}.double()", name)
-        return _fill(template, **nodes)
+        return fill(template, **nodes)
 
     def named(self, word: str, node: ast.expr) -> ast.expr:
         """A new variable with this value."""
@@ -221,12 +213,12 @@ class _Writer:
 
     def write(self, name: str, node: ast.expr) -> None:
         """One statement, and before it one for each part that makes it too long for a line."""
-        while len(f"{name} = {_text(node)}") > WIDTH:
-            part = _largest_part(node, WIDTH - len(name) - 20)
+        while len(f"{name} = {text(node)}") > WIDTH:
+            part = largest_part(node, WIDTH - len(name) - 20)
             if part is None:
                 break
-            node = _Swap(part, self.named("part", part)).visit(node)
-        self.lines.append(f"{name} = {_text(node)}")
+            node = swap(node, part, self.named("part", part))
+        self.lines.append(f"{name} = {text(node)}")
 
 
 def _live(program: Program) -> list[Assign]:
@@ -250,54 +242,7 @@ def _helper(name: str, p: Primitive) -> str:
     """The text of a function that computes a pointwise primitive of numbers as torch does."""
     wide = {arg: ast.parse(f"torch.tensor({arg}, dtype=torch.float64)", mode="eval").body for arg in p.args}
     signature = ", ".join(f"{arg}: float" for arg in p.args)
-    value = _text(_fill(f"float({p.torch.partition(' | ')[0]})", **wide))
-    title = (
-        f'"""{p.infix and f"x {p.infix} y" or p.name} of numbers in float64; nan or inf where Python would raise."""'
-    )
+    value = text(fill(f"float({p.torch.partition(' | ')[0]})", **wide))
+    what = f"x {p.infix} y" if p.infix else p.name
+    title = f'"""{what} of numbers, in float64: nan or inf where Python would raise."""'
     return f"def {name}({signature}) -> float:\n    {title}\n    return {value}"
-
-
-class _Fill(ast.NodeTransformer):
-    def __init__(self, nodes: Mapping[str, ast.expr]) -> None:
-        self.nodes = nodes
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
-        return self.nodes.get(node.id, node)
-
-
-class _Swap(ast.NodeTransformer):
-    def __init__(self, old: ast.expr, new: ast.expr) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self.new if node is self.old else self.generic_visit(node)
-
-
-def _fill(template: str, **nodes: ast.expr) -> ast.expr:
-    filled: ast.expr = _Fill(nodes).visit(ast.parse(template, mode="eval").body)
-    return filled
-
-
-def _largest_part(node: ast.expr, room: int) -> ast.expr | None:
-    """The longest proper subexpression that fits and saves something; none with a `yield` inside."""
-    parts = [n for n in ast.walk(node) if isinstance(n, ast.BinOp | ast.Call | ast.IfExp) and n is not node]
-    sized = [(len(_text(n)), n) for n in parts if not any(isinstance(x, ast.Yield) for x in ast.walk(n))]
-    return max(((size, n) for size, n in sized if 12 < size <= room), key=lambda pair: pair[0], default=(0, None))[1]
-
-
-def _simple(node: ast.expr) -> bool:
-    inner = node.operand if isinstance(node, ast.UnaryOp) else node
-    return isinstance(inner, ast.Name | ast.Constant)
-
-
-def _number(value: float) -> ast.expr:
-    whole = value == int(value) and abs(value) < 1e6 and str(value) != "-0.0"
-    constant = ast.Constant(int(abs(value)) if whole else abs(value))
-    return ast.UnaryOp(ast.USub(), constant) if str(value).startswith("-") else constant
-
-
-def _text(node: ast.expr) -> str:
-    """Python text as ruff formats it: no spaces around the power of simple operands."""
-    if isinstance(node, ast.Yield) and node.value is not None:
-        return f"yield {_text(node.value)}"
-    return re.sub(r"(?<![\w.])([\w.]+) \*\* (-?[\w.]+)(?![\w.(]| \*\*)", r"\1**\2", ast.unparse(node))
