@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from primitives.kinds import NUMBER, TENSOR, Kind, KindError, fits, join
+from collections.abc import Callable
+
+from primitives.kinds import NUMBER, TENSOR, Kind, KindError, fits, join, pointwise
 from primitives.program import READABLE, Call, Program
 from primitives.table import PRIMITIVES
 
@@ -11,56 +13,82 @@ Expr = str | float | Call
 
 def state_kinds(program: Program) -> dict[str, Kind]:
     """The kind of each state: the smallest that fits its start and what is returned for it. KindError if none is."""
-    states = {s.name: TENSOR if s.start == "w" else NUMBER for s in program.states}
-    for _ in range(4 * len(states) + 1):  # each round widens some state or ends; a kind can widen three times
-        returned = _returned(program, states, None)
-        wider = {
-            name: kind if new is None else join(kind, new)
-            for (name, kind), new in zip(states.items(), returned[1:], strict=True)
-        }
-        if wider == states:
-            return states
-        states = wider
-    return states
+    kinds, faults = _state_kinds(program)
+    if faults:
+        raise KindError("; ".join(faults))
+    return kinds
 
 
 def kind_faults(program: Program) -> list[str]:
-    """What is wrong with the kinds of a program whose names and arities are right."""
+    """What is wrong with the kinds of a program; what else is wrong with it is passed over."""
+    states, state_faults = _state_kinds(program)
     faults: list[str] = []
-    try:
-        states = state_kinds(program)
-    except KindError as error:
-        return [f"line 1, column 1: a state cannot take back what the return gives for it: {error}."]
     new_w = _returned(program, states, faults)[0]
     if new_w is not None and not fits(new_w, TENSOR):
-        faults.append(f"line 1, column 1: the new w is a {new_w} and does not fit a tensor.")
+        faults.append(f"{_place(program.returns[0])}: the new w is a {new_w} and does not fit a tensor.")
+    new = dict(zip(states, program.returns[1:], strict=True))
+    faults += [f"{_place(new[name])}: {sentence}" for name, sentence in state_faults.items()]
     return faults
+
+
+def _state_kinds(program: Program) -> tuple[dict[str, Kind], dict[str, str]]:
+    """The states' kinds, and a sentence for each state that has none (it keeps the last one that it had)."""
+    states = {s.name: TENSOR if s.start == "w" else NUMBER for s in program.states}
+    faults: dict[str, str] = {}
+    for _ in range(4 * len(states) + 1):  # each round widens some state or ends; a kind can widen three times
+        wider = dict(states)
+        for (name, kind), new in zip(states.items(), _returned(program, states, None)[1:], strict=True):
+            try:
+                wider[name] = kind if new is None else join(kind, new)
+            except KindError as error:
+                faults[name] = f"state '{name}' cannot take back what is returned for it: {error}."
+        if wider == states:
+            break
+        states = wider
+    return states, faults
+
+
+def _no_fault(rule: Callable[..., Kind], args: list[Kind]) -> Kind | None:
+    try:
+        return rule(*args)
+    except KindError:
+        return None
+
+
+def _place(expr: Expr) -> str:
+    line, column = expr.at if isinstance(expr, Call) else (0, 0)
+    return f"line {line or 1}, column {column or 1}"
 
 
 def _returned(program: Program, states: dict[str, Kind], faults: list[str] | None) -> list[Kind | None]:
     """Kinds of the returned values; None where a fault (collected if a list is given) hides them."""
+    widening = faults is None
     known: dict[str, Kind | None] = dict.fromkeys(READABLE, NUMBER)
     known.update(dict.fromkeys(program.defaults, NUMBER))
     known.update(states)
     known.update(w=TENSOR, g=TENSOR)
     for assign in program.body:
-        known[assign.name] = _kind(assign.value, known, faults)
-    return [_kind(value, known, faults) for value in program.returns]
+        known[assign.name] = _kind(assign.value, known, faults, widening)
+    return [_kind(value, known, faults, widening) for value in program.returns]
 
 
-def _kind(expr: Expr, known: dict[str, Kind | None], faults: list[str] | None) -> Kind | None:
+def _kind(expr: Expr, known: dict[str, Kind | None], faults: list[str] | None, widening: bool = False) -> Kind | None:
+    """The kind of an expression; None where a fault hides it."""
     if isinstance(expr, str):
-        return known[expr]
+        return known.get(expr)
     if not isinstance(expr, Call):
         return NUMBER
-    args = [_kind(arg, known, faults) for arg in expr.args]
+    args = [_kind(arg, known, faults, widening) for arg in expr.args]
+    if expr.op not in PRIMITIVES or len(args) != PRIMITIVES[expr.op].arity:
+        return None
     given = [arg for arg in args if arg is not None]
     if len(given) < len(args):
-        return None
+        # While states still widen, an argument without a kind must not hide how wide the others are already.
+        joins = widening and given and PRIMITIVES[expr.op].form in ("pointwise", "composite")
+        return _no_fault(pointwise, given) if joins else None
     try:
         return PRIMITIVES[expr.op].kind(*given)
     except KindError as error:
         if faults is not None:
-            line, column = expr.at
-            faults.append(f"line {line}, column {column}: {expr.op} cannot be applied: {error}.")
+            faults.append(f"{_place(expr)}: {expr.op} cannot be applied: {error}.")
         return None
