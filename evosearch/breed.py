@@ -1,0 +1,95 @@
+"""Breeding, in a worker: children of parents, their canonical form and their fingerprint. Pure functions."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import proxies
+from evosearch.config import Config
+from evosearch.fingerprint import fingerprints
+from evosearch.mutate import MutationError, mutate
+from primitives.bytecode import compile_program
+from primitives.program import Program
+from primitives.text import parse, show
+from proxies.proxy import Proxy
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker builds once."""
+
+    config: Config
+    proxies: tuple[Proxy, ...]
+
+
+def make_context(config: Config) -> Context:
+    """The context of a configuration."""
+    return Context(config, tuple(proxies.get(name) for name in config.proxies))
+
+
+@dataclass(frozen=True)
+class Bred:
+    """A child and what is known of it without training; `status` is "ok", "nan", "odd" or "invalid"."""
+
+    number: int
+    text: str = ""
+    mutation: str = ""
+    fingerprint: str = ""
+    size: float = 0.0
+    responses: tuple[float, float] = (1.0, 1.0)
+    length: int = 0
+    states: int = 0
+    cost: float = 0.0
+    status: str = "ok"
+    reason: str = ""
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> Program:
+    return parse(text)
+
+
+def breed(context: Context, shared: None, items: Sequence[tuple[int, str, bool]]) -> list[Bred]:
+    """A child for each (candidate number, parent's text), or the parent itself where the third item says so."""
+    config = context.config
+    children: list[Bred | tuple[int, Program, str]] = []
+    for number, text, again in items:
+        rng = random.Random((config.seed << 64) + number)
+        if again:
+            children.append((number, _parsed(text), "again"))
+            continue
+        try:
+            children.append((number, *mutate(_parsed(text), rng, config.mutations, config.language)))
+        except MutationError as error:
+            children.append(Bred(number, status="invalid", reason=str(error)))
+    valid = [child for child in children if not isinstance(child, Bred)]
+    bred = iter(describe([program for _, program, _ in valid], [(n, m) for n, _, m in valid], config))
+    return [child if isinstance(child, Bred) else next(bred) for child in children]
+
+
+def describe(programs: Sequence[Program], labels: Sequence[tuple[int, str]], config: Config) -> list[Bred]:
+    """The record of each program, from its fingerprint and its bytecode; labels are (number, mutation)."""
+    codes = [compile_program(program) for program in programs]
+    found = []
+    for program, code, mark, (number, mutation) in zip(programs, codes, fingerprints(codes), labels, strict=True):
+        status, reason = mark.status, "the update is not finite" if mark.status == "nan" else ""
+        if status == "ok" and config.scoring.oddness and not mark.odd:
+            status, reason = "odd", "f(-w, -g) is not -f(w, g)"
+        if status == "ok" and config.scoring.gradient_scale and not all(0 < r < math.inf for r in mark.responses):
+            status, reason = "scale", "its update is zero or not finite when gradients are scaled"
+        if status == "ok" and code.cost > config.language.max_cost:
+            status, reason = "invalid", f"its cost of {code.cost:g} is above the limit"
+        if status == "ok" and mark.size == 0:
+            status, reason = "invalid", "it never moves w"
+        shape = len(program.body), len(program.states), code.cost
+        found.append(Bred(number, show(program), mutation, mark.key, mark.size, mark.responses, *shape, status, reason))
+    return found
+
+
+def found(context: Context, config: Config, items: Sequence[tuple[int, str]]) -> list[Bred]:
+    """Handler: the record of programs that were not bred, (number, text) each, under the checks of `config`."""
+    return describe([_parsed(text) for _, text in items], [(number, "start") for number, _ in items], config)

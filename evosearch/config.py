@@ -1,0 +1,188 @@
+"""The configuration of a search: frozen records with a unit and a reason for each number, read from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """What candidates are made of."""
+
+    only: tuple[str, ...] = ()  # primitives that may be inserted; empty: all forms meant for search
+    without: tuple[str, ...] = ()  # primitives that may not be inserted
+    max_states: int = 2  # states of a program: two need as much memory as AdamW
+    max_length: int = 30  # statements
+    max_cost: float = 150.0  # additions for each element and step; AdamW costs about 15
+
+
+@dataclass(frozen=True)
+class Mutations:
+    """Relative weights of the mutations, and how many a child gets."""
+
+    insert: float = 1.0
+    delete: float = 1.0
+    change: float = 1.0  # another argument
+    resample: float = 0.5  # a constant, anew
+    scale: float = 0.5  # a constant times 2^a, a ~ N(0, 1)
+    again: float = 0.3  # probability of one more mutation after each
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """Regularized evolution (Real et al. 2019), warm-started."""
+
+    start: tuple[str, ...] = ("adamw",)  # founders
+    population: int = 400
+    tournament: int = 12
+    block: int = 128  # candidates that are bred together
+    lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before
+    copies: float = 0.02  # part of the population that one fingerprint may hold (founders are exempt)
+    restart_after: int = 20_000  # candidates without a new best before a fresh population, from start and best by turns
+    length_price: float = 0.01  # taken from the score in tournaments for each statement
+    state_price: float = 0.02  # and for each state
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a candidate is measured: a cheap gate, then several seeds around its own best learning rate."""
+
+    gate_lrs: int = 5  # learning rates at the gate, half a decade apart
+    gate_steps: float = 0.5  # part of a proxy's steps
+    lrs: int = 3  # learning rates after the gate, a quarter of a decade apart
+    seeds: int = 4  # seeds bought at a time
+    max_seeds: int = 24  # no program buys more
+    again: float = 0.15  # probability that a tournament's winner is measured on fresh seeds, in place of a child
+    seed_pool: int = 32  # training seeds there are; the baseline is measured on each
+    hurdle: float = 0.5  # quantile of the population's scores that the next stage asks for
+    margin: float = 0.02  # less this
+    oddness: bool = True  # refuse programs that treat (w, g) and (-w, -g) differently
+    gradient_scale: bool = True  # refuse programs that lose when gradients are 100 times larger or smaller
+    scale_loss: float = 0.5  # how much (log loss) they may lose then, at learning rates tuned again
+    batch: int = 32  # programs measured by one job
+    deadline: float = 600.0  # seconds after which a job counts as hung
+    tune: int = 64  # sets of constants tried for the baselines
+    final_seeds: int = 16  # fresh seeds for the last table
+    final_programs: int = 5  # rows of it beside the baselines
+
+
+@dataclass(frozen=True)
+class Config:
+    """One search. Tasks, language and seed are fixed once it has begun; `programs` and `budget` may grow."""
+
+    proxies: tuple[str, ...] = ("digits",)
+    programs: int = 0  # candidates to generate; 0: until the budget ends
+    budget: float = 0.0  # seconds, for the whole command; 0: no limit
+    seed: int = 0
+    workers: int = -1  # processes; -1: one for each core, 1: in this process
+    device: str = "cpu"
+    language: Language = field(default_factory=Language)
+    mutations: Mutations = field(default_factory=Mutations)
+    evolution: Evolution = field(default_factory=Evolution)
+    scoring: Scoring = field(default_factory=Scoring)
+
+    def check(self) -> Config:
+        """Itself, or ConfigError with the first thing that is wrong."""
+        for value, name, least in (
+            (self.programs, "programs", 0),
+            (self.language.max_states, "language.max_states", 0),
+            (self.language.max_length, "language.max_length", 1),
+            (self.evolution.population, "evolution.population", 2),
+            (self.evolution.tournament, "evolution.tournament", 1),
+            (self.evolution.block, "evolution.block", 1),
+            (self.evolution.lag, "evolution.lag", 3),
+            (self.scoring.gate_lrs, "scoring.gate_lrs", 1),
+            (self.scoring.lrs, "scoring.lrs", 1),
+            (self.scoring.seeds, "scoring.seeds", 1),
+            (self.scoring.seed_pool, "scoring.seed_pool", self.scoring.seeds),
+            (self.scoring.final_seeds, "scoring.final_seeds", 2),
+            (self.scoring.tune, "scoring.tune", 1),
+        ):
+            if value < least:
+                raise ConfigError(f"{name} is {value} and must be at least {least}.")
+        if self.workers == 0 or self.workers < -1:
+            raise ConfigError("--workers is a positive number of processes, or 'auto' for one for each core.")
+        if self.device != "cpu":
+            raise ConfigError(f"the device '{self.device}' is not supported yet; use --device cpu.")
+        if not self.proxies:
+            raise ConfigError("a search needs at least one proxy; see `evosearch proxies`.")
+        if not self.evolution.start:
+            raise ConfigError("a search needs at least one starting program; see `evosearch list`.")
+        return self
+
+
+def load(path: Path) -> Config:
+    """The configuration in a TOML file; ConfigError names what is wrong and where."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}.") from error
+    return from_dict(data, str(path))
+
+
+def from_dict(data: dict[str, Any], where: str = "the configuration") -> Config:
+    """The configuration from nested dictionaries; unknown keys and wrong types are ConfigErrors."""
+    config: Config = _record(Config, data, where)
+    return config.check()
+
+
+def to_toml(config: Config) -> str:
+    """The whole configuration as TOML that `load` reads back."""
+    lines, tables = [], []
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if dataclasses.is_dataclass(value):
+            tables.append(f"\n[{f.name}]")
+            tables += [f"{g.name} = {_toml(getattr(value, g.name))}" for g in dataclasses.fields(value)]
+        else:
+            lines.append(f"{f.name} = {_toml(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
+
+
+def _record(cls: type, data: dict[str, Any], where: str) -> Any:
+    types = get_type_hints(cls)
+    values = {}
+    for key, value in data.items():
+        if key not in types:
+            close = difflib.get_close_matches(key, types, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"the keys are {', '.join(types)}."
+            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+        values[key] = _value(types[key], value, f"{where}: {key}")
+    return cls(**values)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is a table of settings.")
+        return _record(kind, value, where)  # type: ignore[arg-type]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind == tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ConfigError(f"{where} is a list of names.")
+    if type(value) is not kind:
+        raise ConfigError(f"{where} must be of type {kind.__name__} and is {value!r}.")
+    return value

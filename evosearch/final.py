@@ -1,0 +1,88 @@
+"""The last table: the best programs beside tuned AdamW and Lion on fresh seeds, with intervals, whatever it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+import proxies
+from evosearch.baseline import Plan
+from evosearch.config import Config
+from evosearch.evaluate import grid
+from evosearch.measure import rate
+from evosearch.score import WIDTH, best_window, interval, logs
+
+FRESH_SEED = 2_000_000  # seeds from here on were never used for tuning or scoring
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program for the table, with the learning rates (exponents by proxy) around which to look."""
+
+    name: str
+    text: str
+    exponents: Mapping[str, int]
+    length: int
+    states: int
+    cost: float
+    search_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: `score` and half of its 95 % interval against tuned AdamW, paired by seed."""
+
+    name: str
+    score: float
+    half: float
+    losses: dict[str, float]  # geometric mean of the validation losses, by proxy
+    rates: dict[str, float]  # best learning rate, by proxy
+    length: int
+    states: int
+    cost: float
+    search_score: float | None
+    text: str
+
+    @property
+    def verdict(self) -> str:
+        """What may be said of it."""
+        if self.score - self.half > 0:
+            return "better than tuned AdamW on fresh seeds"
+        if self.score + self.half < 0:
+            return "worse than tuned AdamW on fresh seeds"
+        return "not better than tuned AdamW on fresh seeds"
+
+
+def compete(
+    contestants: Sequence[Contestant],
+    warmup: float,
+    config: Config,
+    run: Callable[[Plan, Sequence[tuple[str, tuple[int, ...]]]], list[Any]],
+) -> list[Line]:
+    """A line for each; the first contestant is the bar (tuned AdamW). Learning rates are chosen alike for all."""
+    seeds = tuple(FRESH_SEED + i for i in range(config.scoring.final_seeds))
+    own: dict[str, list[np.ndarray[Any, Any]]] = {}
+    rates: list[dict[str, float]] = [{} for _ in contestants]
+    for name in config.proxies:
+        grids = [tuple(c.exponents[name] + e for e in grid(5, 1)) for c in contestants]
+        items = [(c.text, exponents) for c, exponents in zip(contestants, grids, strict=True)]
+        own[name] = []
+        for i, losses in enumerate(run(Plan(name, seeds, warmup), items)):
+            values = logs(losses, proxies.get(name).floor)
+            own[name].append(best_window(values, WIDTH["full"])[1])
+            rates[i][name] = rate(grids[i][int(np.argmin(values.mean(axis=0)))])
+    lines = []
+    for i, c in enumerate(contestants):
+        gains = np.mean([values[0] - values[i] for values in own.values()], axis=0)
+        score, half = interval(gains)
+        losses = {name: float(np.exp(values[i].mean())) for name, values in own.items()}
+        lines.append(Line(c.name, score, half, losses, rates[i], c.length, c.states, c.cost, c.search_score, c.text))
+    return lines
+
+
+def to_json(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """The table as plain values for the store."""
+    return [asdict(line) for line in lines]

@@ -1,0 +1,259 @@
+"""Mutations: functions (program, rng, language) -> program over flat programs, in one table with their weights.
+
+A flat program has one primitive a statement and ends in `w - lr * update`; that last statement never changes.
+What comes out may be wrong in kind; `mutate` tries again until the canonical form is valid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from evosearch.config import Language, Mutations
+from primitives.graph import canonical
+from primitives.kinds import KindError
+from primitives.program import Assign, Call, Program, State
+from primitives.table import PRIMITIVES, Primitive
+
+Leaf = str | float
+ATTEMPTS = 20
+STATE_NAMES = ("m", "v", "s", "q", "r", "p", "n", "k")
+
+
+class MutationError(ValueError):
+    """No valid child was found, or a program has not the form that a search needs."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a variable is used: argument `k` of statement `j`, or of the return (k = 0 the update, then states)."""
+
+    j: int
+    k: int
+
+
+def mutate(program: Program, rng: random.Random, mutations: Mutations, language: Language) -> tuple[Program, str]:
+    """A valid child in canonical form, and the names of its mutations; MutationError if none was found."""
+    names = list(MUTATIONS)
+    weights = [getattr(mutations, name) for name in names]
+    for _ in range(ATTEMPTS):
+        child, done = program, list[str]()
+        while not done or rng.random() < mutations.again:
+            [name] = rng.choices(names, weights)
+            try:
+                child = MUTATIONS[name](child, rng, language)
+            except IndexError:  # nothing there to choose from: no constants, no statements
+                break
+            done.append(name)
+        try:
+            child = canonical(child)
+        except KindError:
+            continue
+        if done and len(child.body) <= language.max_length and len(child.states) <= language.max_states:
+            return child, "+".join(done)
+    raise MutationError("no valid child was found.")
+
+
+def searchable(program: Program) -> Program:
+    """The program as a search can change it; MutationError in one sentence if it has not the form."""
+    flat = canonical(program)
+    if update_of(flat) is None:
+        raise MutationError(
+            f"'{program.name}' does not end in `w - lr * update` with update free of lr; a search cannot start there."
+        )
+    read = {arg for assign in flat.body if isinstance(assign.value, Call) for arg in assign.value.args}
+    if read & {"lr", "base_lr", "T", "loss"}:
+        raise MutationError(f"'{program.name}' reads lr, base_lr, T or loss; a search cannot start there.")
+    return flat
+
+
+def update_of(program: Program) -> Leaf | None:
+    """The variable `update` of a flat program that ends in `w - lr * update`."""
+    match program.returns[0]:
+        case Call("subtract", ("w", Call("multiply", ("lr", update)))) if not isinstance(update, Call):
+            return update
+    return None
+
+
+def _leaves(program: Program) -> list[Leaf]:
+    """What the return gives: the update, then the new states."""
+    update = update_of(program)
+    assert update is not None
+    return [update, *program.returns[1:]]  # type: ignore[list-item]
+
+
+def _with(program: Program, body: list[Assign], leaves: list[Leaf], states: tuple[State, ...] | None = None) -> Program:
+    last = Call("subtract", ("w", Call("multiply", ("lr", leaves[0]))))
+    states = program.states if states is None else states
+    return dataclasses.replace(program, body=tuple(body), returns=(last, *leaves[1:]), states=states)
+
+
+def _args(assign: Assign) -> tuple[Leaf, ...]:
+    assert isinstance(assign.value, Call)
+    return assign.value.args  # type: ignore[return-value]
+
+
+def _op(assign: Assign) -> Primitive:
+    assert isinstance(assign.value, Call)
+    return PRIMITIVES[assign.value.op]
+
+
+def _sites(program: Program, role: Callable[[str], bool]) -> list[Site]:
+    """The places of arguments whose role passes; places in the return have the role "any"."""
+    sites = [
+        Site(j, k)
+        for j, assign in enumerate(program.body)
+        for k in range(len(_args(assign)))
+        if role(_op(assign).roles[k])
+    ]
+    if role("any"):
+        sites += [Site(len(program.body), k) for k in range(len(program.returns))]
+    return sites
+
+
+def _at(program: Program, site: Site) -> Leaf:
+    return _leaves(program)[site.k] if site.j == len(program.body) else _args(program.body[site.j])[site.k]
+
+
+def _put(program: Program, site: Site, leaf: Leaf) -> Program:
+    """The program with another argument in one place."""
+    body, leaves = list(program.body), _leaves(program)
+    if site.j == len(body):
+        leaves[site.k] = leaf
+    else:
+        old = body[site.j]
+        args = (*_args(old)[: site.k], leaf, *_args(old)[site.k + 1 :])
+        body[site.j] = Assign(old.name, Call(_op(old).name, args))
+    return _with(program, body, leaves)
+
+
+def _variable(program: Program, rng: random.Random, before: int, language: Language) -> tuple[Program, str]:
+    """A variable that statement `before` may read; rarely a fresh state, which comes with it."""
+    known = ["w", "g", *program.state_names, *(assign.name for assign in program.body[:before])]
+    room = language.max_states - len(program.states)
+    choice = rng.randrange(len(known) + (1 if room > 0 else 0))
+    if choice < len(known):
+        return program, known[choice]
+    used = {*program.state_names, *(assign.name for assign in program.body)}
+    name = next(name for name in STATE_NAMES if name not in used)
+    source = rng.choice(["w", "g", *(assign.name for assign in program.body)])
+    states = (*program.states, State(name))
+    return _with(program, list(program.body), [*_leaves(program), source], states), name
+
+
+def constant(rng: random.Random, role: str = "any") -> float:
+    """A fresh constant, log-uniform in size; of a weight, near either end of [0, 1]."""
+    if role == "weight":
+        small = _rounded(10.0 ** rng.uniform(-3, -0.3))
+        return small if rng.random() < 0.5 else _rounded(1 - small)
+    value = _rounded(10.0 ** rng.uniform(-4, 1))
+    return value if role == "positive" or rng.random() < 0.8 else -value
+
+
+def _rounded(value: float) -> float:
+    """Four digits are all that a constant needs."""
+    return float(f"{value:.4g}")
+
+
+def _operand(program: Program, rng: random.Random, role: str, before: int, language: Language) -> tuple[Program, Leaf]:
+    """An argument for a role: t for steps, a number for weights, else a variable or, one time in five, a number."""
+    if role == "step":
+        return program, "t"
+    if role != "any" or rng.random() < 0.2:
+        return program, constant(rng, role)
+    return _variable(program, rng, before, language)
+
+
+def insert(program: Program, rng: random.Random, language: Language) -> Program:
+    """A new statement takes the place of a variable or number that is used somewhere, mostly as its argument."""
+    p = PRIMITIVES[rng.choice(vocabulary(language))]
+    site = rng.choice(_sites(program, lambda role: role == "any"))
+    places = [k for k, role in enumerate(p.roles) if role == "any"]
+    keep = rng.choice(places) if places and rng.random() < 0.75 else -1
+    args: list[Leaf] = []
+    for k, role in enumerate(p.roles):
+        if k == keep:
+            args.append(_at(program, site))
+        else:
+            program, leaf = _operand(program, rng, role, site.j, language)
+            args.append(leaf)
+    # A fresh state may have come to the return, after the places that were counted: the site still stands.
+    name = _fresh(program)
+    program = _put(program, site, name)
+    body = list(program.body)
+    body.insert(site.j, Assign(name, Call(p.name, tuple(args))))
+    return _with(program, body, _leaves(program))
+
+
+def _fresh(program: Program) -> str:
+    used = {assign.name for assign in program.body}
+    return next(f"y{i}" for i in range(1, len(used) + 2) if f"y{i}" not in used)
+
+
+def delete(program: Program, rng: random.Random, language: Language) -> Program:
+    """A statement goes; one of its arguments takes its place."""
+    gone = rng.choice(program.body)
+    leaves: list[Leaf] = [
+        arg for arg, role in zip(_args(gone), _op(gone).roles, strict=True) if role == "any" and isinstance(arg, str)
+    ]
+    heir = rng.choice(leaves or [1.0])
+
+    def renamed(leaf: Leaf) -> Leaf:
+        return heir if leaf == gone.name else leaf
+
+    body = [
+        Assign(a.name, Call(_op(a).name, tuple(renamed(x) for x in _args(a)))) for a in program.body if a is not gone
+    ]
+    return _with(program, body, [renamed(leaf) for leaf in _leaves(program)])
+
+
+def change(program: Program, rng: random.Random, language: Language) -> Program:
+    """Another variable or number in one place."""
+    site = rng.choice(_sites(program, lambda role: role == "any"))
+    program, leaf = _operand(program, rng, "any", site.j, language)
+    return _put(program, site, leaf)
+
+
+def _constants(program: Program) -> list[Site]:
+    return [s for s in _sites(program, lambda role: True) if not isinstance(_at(program, s), str)]
+
+
+def _role(program: Program, site: Site) -> str:
+    return "any" if site.j == len(program.body) else _op(program.body[site.j]).roles[site.k]
+
+
+def resample(program: Program, rng: random.Random, language: Language) -> Program:
+    """A constant, anew."""
+    site = rng.choice(_constants(program))
+    return _put(program, site, constant(rng, _role(program, site)))
+
+
+def scale(program: Program, rng: random.Random, language: Language) -> Program:
+    """A constant times 2^a, a ~ N(0, 1); a weight near 1 by its distance from 1."""
+    site = rng.choice(_constants(program))
+    old, factor = float(_at(program, site)), 2.0 ** rng.gauss(0.0, 1.0)
+    if _role(program, site) != "weight":
+        return _put(program, site, _rounded(old * factor))
+    scaled = 1 - (1 - old) * factor if old > 0.5 else old * factor
+    return _put(program, site, min(1.0, max(0.0, _rounded(scaled))))
+
+
+MUTATIONS: dict[str, Callable[[Program, random.Random, Language], Program]] = {
+    "insert": insert,
+    "delete": delete,
+    "change": change,
+    "resample": resample,
+    "scale": scale,
+}
+
+
+@cache
+def vocabulary(language: Language) -> tuple[str, ...]:
+    """The primitives that may be inserted: those named, or all that a search can run, in their protected form."""
+    exact = {p.protects for p in PRIMITIVES.values()}
+    internal = {"mix", "transpose", "row_mean", "column_mean"}
+    names = language.only or tuple(n for n in PRIMITIVES if n not in exact and n not in internal)
+    return tuple(name for name in names if name not in language.without)

@@ -1,0 +1,79 @@
+"""From what a user types to a program: a reference name, a file, or a program of a run (DIR:best, DIR:7)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from primitives.program import Program, ProgramError
+from primitives.reference import names, reference
+from primitives.text import parse
+
+LARGEST = 1_000_000  # bytes of a program file
+
+
+def resolve(spec: str) -> Program:
+    """The program that `spec` names; ProgramError with one sentence for each fault."""
+    if spec in names():
+        return reference(spec)
+    place, _, which = spec.rpartition(":")
+    if place and Path(place).is_dir():
+        return _of_run(Path(place), which)
+    path = Path(spec)
+    if path.is_file():
+        return _of_file(path)
+    if path.is_dir():
+        raise ProgramError(f"{spec} is a directory; name a program in it, as {spec}:best or {spec}:7.")
+    if path.suffix or "/" in spec:
+        raise ProgramError(
+            f"there is no file {spec}; give a reference name (see `evosearch list`), a file or DIR:best."
+        )
+    return reference(spec)  # says which names there are
+
+
+def _of_file(path: Path) -> Program:
+    if path.stat().st_size > LARGEST:
+        raise ProgramError(f"{path} is larger than {LARGEST:,} bytes and no program.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProgramError(
+            f"{path} cannot be read as text ({error.__class__.__name__}); a program is a text file."
+        ) from error
+    try:
+        return parse(text)
+    except ProgramError as error:
+        raise ProgramError(*(f"{path}: {fault}" for fault in error.faults)) from error
+
+
+def _of_run(directory: Path, which: str) -> Program:
+    from evosearch.directory import reopen
+    from evosearch.store import StoreError
+
+    if which == "best":
+        if not (directory / "best.opt").is_file():
+            raise ProgramError(f"{directory} has no best.opt; is it a run directory with a finished first block?")
+        return _of_file(directory / "best.opt")
+    try:
+        _, store = reopen(directory)
+    except StoreError as error:
+        raise ProgramError(str(error)) from error
+    if match := re.fullmatch(r"front\[(\d+)\]", which):
+        return _of_front(directory, int(match[1]))
+    if not re.fullmatch(r"-?\d+", which):
+        raise ProgramError(f"'{which}' names no program of {directory}; use best, front[0] or a candidate's number.")
+    row = store.row(int(which))
+    store.close()
+    if row is None or not row.bred.text:
+        raise ProgramError(f"{directory} has no candidate {which}.")
+    return parse(row.bred.text)
+
+
+def _of_front(directory: Path, index: int) -> Program:
+    import csv
+
+    with open(directory / "front.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if index >= len(rows):
+        raise ProgramError(f"the front of {directory} has {len(rows)} programs, numbered from 0.")
+    return parse(rows[index]["text"])

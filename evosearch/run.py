@@ -1,0 +1,175 @@
+"""A whole run: workers, tuned baselines, founders, the search, the last table; and the same again to resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evosearch import directory
+from evosearch.archive import Entry
+from evosearch.baseline import Plan, Tuned, baseline, tune
+from evosearch.breed import Bred
+from evosearch.config import Config
+from evosearch.evaluate import Candidate, Hurdles, Measured
+from evosearch.final import Contestant, Line, compete, to_json
+from evosearch.mutate import searchable
+from evosearch.resolve import resolve
+from evosearch.score import Baseline
+from evosearch.search import Search
+from evosearch.store import Row, Store
+from evosearch.workers import Failure, Job, WorkerError, Workers
+from primitives.reference import reference
+
+FINAL_SHARE = 0.08  # of a time budget, kept for the last table
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run ends with."""
+
+    directory: Path
+    lines: list[Line]  # tuned AdamW first, then tuned Lion, then the best programs
+    search: Search
+
+
+class Prologue:
+    """Jobs before and after the search proper, spread over the workers."""
+
+    def __init__(self, workers: Workers, deadline: float) -> None:
+        self.workers, self.deadline, self.tickets = workers, deadline, 0
+
+    def call(self, handler: str, batches: Sequence[tuple[Any, ...]], shared: Any) -> list[Any]:
+        """The handler's results over all batches, in order; WorkerError where one fails."""
+        order: dict[int, int] = {}
+        for batch in batches:
+            self.tickets -= 1  # the search counts upwards
+            order[self.tickets] = len(order)
+            self.workers.submit(Job(self.tickets, handler, batch, shared, 0, self.deadline))
+        results: list[list[Any]] = [[] for _ in batches]
+        for _ in batches:
+            done = self.workers.next()
+            assert done is not None
+            results[order[done.ticket]] = done.results
+        flat = [result for batch in results for result in batch]
+        for result in flat:
+            if isinstance(result, Failure):
+                raise WorkerError(f"a worker failed before the search began: {result.reason}")
+        return flat
+
+    def train(self, plan: Plan, items: Sequence[tuple[str, tuple[int, ...]]]) -> list[Any]:
+        """Losses of (text, exponents), half a dozen programs a job."""
+        batches = [tuple(items[i : i + 6]) for i in range(0, len(items), 6)]
+        return self.call("evosearch.baseline:trainings", batches, plan)
+
+
+def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str], None]) -> tuple[Baseline, Tuned]:
+    """The tuned AdamW, measured, and the tuned Lion: from the store, or made and kept there. Founders too."""
+    kept = store.get("prologue")
+    if kept is None:
+        say("compiling the machines (first run only)" if config.workers == 1 else "starting the machines")
+        prologue.call("evosearch.warm:warm", [("float32",), ("float64",)], None)
+        say("tuning AdamW: constants, warm-up, learning rates")
+        adamw = tune(reference("adamw"), config, prologue.train)
+        say("tuning Lion at the same budget")
+        lion = tune(reference("lion"), config, prologue.train, adamw.warmup)
+        bar = baseline(adamw, config, prologue.train)
+        _found(config, store, prologue, bar, say)
+        kept = {
+            "baseline": [bar.text, bar.warmup, dict(bar.exponents), _plain(bar.logs)],
+            "lion": [lion.text, lion.warmup, dict(lion.exponents)],
+        }
+        store.put("prologue", kept)
+    text, warmup, exponents, logs = kept["baseline"]
+    by_seed = {
+        proxy: {kind: {int(seed): value for seed, value in seeds.items()} for kind, seeds in kinds.items()}
+        for proxy, kinds in logs.items()
+    }
+    return Baseline(text, warmup, exponents, by_seed), Tuned(*kept["lion"])
+
+
+def _plain(logs: Any) -> Any:
+    return {proxy: {kind: dict(seeds) for kind, seeds in kinds.items()} for proxy, kinds in logs.items()}
+
+
+def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say: Callable[[str], None]) -> None:
+    """Tune and measure the starting programs, and commit them with negative numbers."""
+    items, centres = [], []
+    for i, name in enumerate(config.evolution.start):
+        if name == "adamw":
+            text, exponents = bar.text, dict(bar.exponents)
+        else:
+            say(f"tuning {name}")
+            tuned = tune(searchable_reference(name), config, prologue.train, bar.warmup)
+            text, exponents = tuned.text, dict(tuned.exponents)
+        items.append((-1 - i, text))
+        centres.append(exponents)
+    free = replace(config, scoring=replace(config.scoring, oddness=False))
+    bred: list[Bred] = prologue.call("evosearch.breed:found", [tuple(items)], free)
+    seeds = tuple(range(config.scoring.seeds))
+    candidates = tuple(Candidate(b.text, seeds, c, b.responses) for b, c in zip(bred, centres, strict=True))
+    measured: list[Measured] = prologue.call("evosearch.evaluate:evaluate", [candidates], Hurdles(bar))
+    store.add(Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True))
+
+
+def searchable_reference(name: str) -> Any:
+    """The starting program of that name, checked to have the form that a search can change."""
+    program = resolve(name)
+    searchable(program)
+    return program
+
+
+def go(
+    config: Config,
+    path: Path,
+    store: Store,
+    workers: Workers,
+    *,
+    programs: int,
+    until: float | None,
+    say: Callable[[str], None] = lambda text: None,
+    watch: Callable[[Search], None] = lambda search: None,
+) -> Result:
+    """Run or go on until `programs` are committed or the clock (time.monotonic) passes `until`; then the table."""
+    prologue = Prologue(workers, config.scoring.deadline)
+    bar, lion = prepare(config, store, prologue, say)
+    founders = [(row.bred, row.measured) for row in store.rows(end=0)]
+    founders.reverse()
+    search = Search(config, store, workers, bar, [(b, m) for b, m in founders if m is not None])
+    written: list[Entry] = []
+
+    def after_block(search: Search) -> None:
+        best = search.archive.leader()
+        if best is not None and best not in written:
+            written[:] = [best]
+            directory.write_best(path, search.archive, config)
+        watch(search)
+
+    search.run(programs, lambda: until is not None and time.monotonic() >= until, after_block)
+    directory.write_best(path, search.archive, config)
+    say("measuring the best programs, AdamW and Lion on fresh seeds")
+    lines = compete(contestants(search, bar, lion, prologue), bar.warmup, config, prologue.train)
+    store.put("final", to_json(lines))
+    return Result(path, lines, search)
+
+
+def contestants(search: Search, bar: Baseline, lion: Tuned, prologue: Prologue) -> list[Contestant]:
+    """Tuned AdamW (the bar), tuned Lion, and the best programs that are neither."""
+    config = search.config
+    references = [("adamw, tuned", bar.text, bar.exponents), ("lion, tuned", lion.text, lion.exponents)]
+    free = replace(config, scoring=replace(config.scoring, oddness=False))
+    bred = prologue.call("evosearch.breed:found", [tuple((-1000 - i, r[1]) for i, r in enumerate(references))], free)
+    rows = [
+        Contestant(name, text, exponents, b.length, b.states, b.cost)
+        for (name, text, exponents), b in zip(references, bred, strict=True)
+    ]
+    taken = {b.fingerprint for b in bred}
+    for entry in search.archive.complete():
+        b = entry.bred
+        if len(rows) >= 2 + config.scoring.final_programs:
+            break
+        if b.fingerprint not in taken and b.number >= 0:
+            rows.append(Contestant(str(b.number), b.text, entry.exponents, b.length, b.states, b.cost, entry.score))
+    return rows

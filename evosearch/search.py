@@ -1,0 +1,260 @@
+"""The search: blocks of candidates are bred, measured and committed in a fixed order, whatever the workers do.
+
+Block b is bred from what was committed up to block b - lag, so the workers always have something to do and a
+run is the same on one worker or eight. A resumed run goes through the same loop, with stored rows for results.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import proxies
+from evosearch.archive import Archive, Entry, Population
+from evosearch.breed import Bred
+from evosearch.config import Config
+from evosearch.evaluate import Candidate, Hurdles, Measured
+from evosearch.measure import STEPS_PER_DECADE
+from evosearch.score import Baseline
+from evosearch.store import Row, Store
+from evosearch.workers import Done, Failure, Job, Workers
+
+BRED_AHEAD = 2  # blocks: evaluations of block b are sent when block b + 2 is bred
+BREED_JOB = 32  # candidates bred by one job
+FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
+
+
+@dataclass
+class Block:
+    """Candidates that are bred together; what is known of them so far, by place in the block."""
+
+    first: int
+    parents: list[Entry] = field(default_factory=list)
+    bred: list[Bred | None] = field(default_factory=list)
+    known: list[bool] = field(default_factory=list)
+    measured: dict[int, Measured | None] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)  # stored ones of an earlier session
+    waiting: set[int] = field(default_factory=set)  # tickets of jobs under way
+
+
+@dataclass
+class Tally:
+    """Counts of a search, for whoever watches."""
+
+    generated: int = 0
+    trained: int = 0  # distinct programs
+    hits: int = 0
+    refused: dict[str, int] = field(default_factory=dict)  # by status
+    worker_seconds: float = 0.0
+    restarts: int = 0
+
+
+class Search:
+    """A search under way: its archive, its population and its blocks."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        workers: Workers,
+        baseline: Baseline,
+        founders: Sequence[tuple[Bred, Measured]],
+    ) -> None:
+        self.config, self.store, self.workers = config, store, workers
+        floors = {name: proxies.get(name).floor for name in config.proxies}
+        self.archive = Archive(config.scoring, floors, baseline)
+        self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
+        self.population = Population(config.evolution, self.founders)
+        self.population.refill(self.founders)
+        self.tally = Tally()
+        self.blocks: dict[int, Block] = {}
+        self.jobs: dict[int, tuple[Block, list[int], str]] = {}
+        self.tickets = 0
+        self.stored = store.count()
+        self.met: set[str] = set(self.archive.entries)  # fingerprints, those under way included
+        self.best_value, self.best_at = -math.inf, 0
+        self.driver_seconds = 0.0
+
+    def run(self, programs: int, stop: Callable[[], bool], watch: Callable[[Search], None]) -> None:
+        """Go on until `programs` candidates are committed (0: no end) or `stop()`; `watch(self)` after each block."""
+        b, size, lag = 0, self.config.evolution.block, self.config.evolution.lag
+        last: int | None = None  # the number of blocks, once known
+        while last is None or b - lag < last:
+            began, idle = time.perf_counter(), self.idle_seconds
+            if b - lag >= 0:
+                self._commit(b - lag)
+            if b - BRED_AHEAD >= 0 and (last is None or b - BRED_AHEAD < last):
+                self._send(b - BRED_AHEAD)
+            if last is None:
+                if (programs and b * size >= programs) or (stop() and b * size >= self.stored):
+                    last = b
+                else:
+                    self._breed(b, min(size, programs - b * size) if programs else size)
+            b += 1
+            self.driver_seconds += time.perf_counter() - began - (self.idle_seconds - idle)
+            watch(self)
+
+    idle_seconds = 0.0  # the driver waited for workers
+
+    def _breed(self, b: int, count: int) -> None:
+        """Choose parents for block b and send them to be bred; stored rows are taken as they are."""
+        first = b * self.config.evolution.block
+        block = self.blocks[b] = Block(first)
+        if first < self.stored:
+            rows = self.store.rows(first, first + count)
+            block.rows = {row.bred.number - first: row for row in rows}
+        for i in range(count):
+            block.parents.append(self.population.choose(self._rng("parent", first + i)))
+        block.bred = [block.rows[i].bred if i in block.rows else None for i in range(count)]
+        todo = [i for i in range(count) if i not in block.rows]
+        for k in range(0, len(todo), BREED_JOB):
+            some = todo[k : k + BREED_JOB]
+            items = tuple((first + i, block.parents[i].bred.text, self._again(block, i)) for i in some)
+            self._submit("evosearch.breed:breed", block, some, items, None, priority=-1)
+
+    def _send(self, b: int) -> None:
+        """Look up what block b bred, in order, and send what is new, or is worth fresh seeds, to be measured."""
+        block = self.blocks[b]
+        self._wait(block)
+        scoring = self.config.scoring
+        groups = scoring.seed_pool // scoring.seeds
+        hurdles = Hurdles(self.archive.baseline, self.population.thresholds(scoring))
+        worth = self.population.median()
+        fresh: list[tuple[int, Candidate]] = []
+        more: dict[int, list[tuple[int, Candidate]]] = {}
+        for i, bred in enumerate(block.bred):
+            assert bred is not None
+            entry = self.archive.entries.get(bred.fingerprint)
+            known = bred.status == "ok" and bred.fingerprint in self.met
+            block.known.append(known)
+            if bred.status == "ok":
+                self.met.add(bred.fingerprint)
+            if i in block.rows:
+                block.measured[i] = block.rows[i].measured
+                if known and entry is not None and block.measured[i] is not None:
+                    entry.scheduled += scoring.seeds
+            elif bred.status == "ok" and not known:
+                fresh.append((i, self._new(bred, block.parents[i], b % groups)))
+            elif known and entry is not None and self._worth_more(entry, worth):
+                group = (self._group(entry) + entry.scheduled // scoring.seeds) % groups
+                grids = {proxy: stage.exponents for proxy, stage in entry.full.items()}
+                more.setdefault(group, []).append((i, Candidate(entry.bred.text, self._seeds(group), grids=grids)))
+                entry.scheduled += scoring.seeds
+        for batch in (fresh, *(more[group] for group in sorted(more))):
+            for k in range(0, len(batch), scoring.batch):
+                some = batch[k : k + scoring.batch]
+                items = tuple(item for _, item in some)
+                self._submit("evosearch.evaluate:evaluate", block, [i for i, _ in some], items, hurdles, priority=b)
+
+    def _new(self, bred: Bred, parent: Entry, group: int) -> Candidate:
+        """A new program, to be looked for around its parent's learning rates, shifted as its updates are larger."""
+        centres = {}
+        for proxy in self.config.proxies:
+            relative = parent if proxy in parent.exponents else self.founders[0]
+            shift = round(STEPS_PER_DECADE * math.log10(relative.bred.size / bred.size))
+            centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
+        return Candidate(bred.text, self._seeds(group), centres, bred.responses)
+
+    def _again(self, block: Block, i: int) -> bool:
+        """Whether candidate i is its parent once more, to buy seeds before it wins more tournaments."""
+        unsure = self._may_buy(block.parents[i])
+        return unsure and self._rng("again", block.first + i).random() < self.config.scoring.again
+
+    def _may_buy(self, entry: Entry) -> bool:
+        scoring = self.config.scoring
+        return entry.complete and entry.scheduled + scoring.seeds <= scoring.max_seeds
+
+    def _worth_more(self, entry: Entry, worth: float) -> bool:
+        return self._may_buy(entry) and entry.believed >= worth
+
+    def _group(self, entry: Entry) -> int:
+        """The group of seeds that an entry began with."""
+        return next(iter(entry.full.values())).seeds[0] // self.config.scoring.seeds
+
+    def _seeds(self, group: int) -> tuple[int, ...]:
+        n = self.config.scoring.seeds
+        return tuple(range(group * n, group * n + n))
+
+    def _commit(self, b: int) -> None:
+        """Enter block b into archive, population and store, in order of number."""
+        block = self.blocks.pop(b)
+        self._wait(block)
+        rows = []
+        for i, bred in enumerate(block.bred):
+            assert bred is not None
+            measured = block.measured.get(i)
+            self._enter(bred, block.known[i], measured)
+            if i not in block.rows:
+                rows.append(Row(bred, block.parents[i].bred.number, block.known[i], measured))
+        if rows:
+            self.store.add(rows)
+        self._consider_restart(block.first + len(block.bred))
+
+    def _enter(self, bred: Bred, known: bool, measured: Measured | None) -> None:
+        tally = self.tally
+        tally.generated += 1
+        if bred.status != "ok":
+            tally.refused[bred.status] = tally.refused.get(bred.status, 0) + 1
+            return
+        if known:
+            tally.hits += 1
+            entry = self.archive.entries[bred.fingerprint]
+            if measured is not None and measured.status == "ok":
+                self.archive.more(entry, measured)
+        else:
+            assert measured is not None
+            tally.trained += 1
+            entry = self.archive.add(bred, measured)
+            if measured.status != "ok":
+                tally.refused[measured.status] = tally.refused.get(measured.status, 0) + 1
+        self.population.add(entry)
+        if entry.complete and self.population.value(entry) > self.best_value:
+            self.best_value, self.best_at = self.population.value(entry), bred.number
+
+    def _consider_restart(self, number: int) -> None:
+        """After long without a new best: a fresh population, from the start and from the best by turns."""
+        if number - self.best_at < self.config.evolution.restart_after:
+            return
+        best = self.archive.leader()
+        self.population.refill([best] if self.tally.restarts % 2 and best else self.founders)
+        self.tally.restarts += 1
+        self.best_at = number
+
+    def _rng(self, purpose: str, number: int) -> random.Random:
+        """Randomness by counter: the same for candidate `number` whatever came before."""
+        return random.Random(f"{self.config.seed} {purpose} {number}")
+
+    def _submit(
+        self, handler: str, block: Block, places: list[int], items: tuple[Any, ...], shared: Any, priority: int
+    ) -> None:
+        self.tickets += 1
+        block.waiting.add(self.tickets)
+        self.jobs[self.tickets] = (block, places, handler)
+        self.workers.submit(Job(self.tickets, handler, items, shared, priority, self.config.scoring.deadline))
+
+    def _wait(self, block: Block) -> None:
+        """Take in results until nothing of the block is under way."""
+        while block.waiting:
+            began = time.perf_counter()
+            done = self.workers.next()
+            self.idle_seconds += time.perf_counter() - began
+            if done is not None:
+                self._take(done)
+
+    def _take(self, done: Done) -> None:
+        block, places, handler = self.jobs.pop(done.ticket)
+        block.waiting.discard(done.ticket)
+        self.tally.worker_seconds += done.seconds
+        for i, result in zip(places, done.results, strict=True):
+            if handler.endswith(":breed"):
+                failed = isinstance(result, Failure)
+                number = block.first + i
+                block.bred[i] = Bred(number, status=result.status, reason=result.reason) if failed else result
+            elif isinstance(result, Failure):
+                block.measured[i] = Measured((), result.status, result.reason)
+            else:
+                block.measured[i] = result
