@@ -129,6 +129,8 @@ def over_columns(x: Kind) -> Kind:
 
 def transpose(x: Kind) -> Kind:
     """Kind rule of the transpose."""
+    if x.single:
+        raise KindError(f"it transposes a tensor and was given a {x}")
     return x.transposed
 
 
