@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections import deque
@@ -17,14 +18,17 @@ from typing import Any
 from evosearch.workers import Done, Failure, Job, Piece, Queue, WorkerError, attempt, build, dotted, one_line
 from proxies.threads import ENVIRONMENT
 
+# Ray prints a paragraph on stdout for each dead worker, even if told not to; this setting is read at its import.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # announcements of Ray's own
+    warnings.simplefilter("ignore")  # announcements of its own
     import ray
     from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
 logger = logging.getLogger(__name__)
 
 AHEAD = 2  # jobs given to an actor: the second waits there, so that it never idles; more could not be overtaken
+SLOW_SECONDS = 30.0  # before a warning that Ray or its workers are slow to come
 START_SECONDS = 300.0  # without a single worker for so long, give up: contexts compile, clusters grow
 START_DEATHS = 3  # workers in a row that die before they are ready
 OBJECT_STORE = 200 * 2**20  # bytes; jobs and results are text and a few numbers
@@ -69,6 +73,7 @@ class RayWorkers:
         self._finished: deque[Done] = deque()
         self._workers: list[Worker] = []
         self._deaths = 0
+        self._warned = False
         self._ours = not ray.is_initialized()
         self._environment = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
         try:
@@ -168,10 +173,17 @@ class RayWorkers:
         worker.starting, worker.since, self._deaths = None, monotonic(), 0
 
     def _check_start(self) -> None:
-        oldest = min(w.since for w in self._workers)
-        if all(w.starting for w in self._workers) and monotonic() - oldest > START_SECONDS:
-            cores = ray.cluster_resources().get("CPU", 0)
-            raise WorkerError(f"no worker is ready after {START_SECONDS:g} seconds; the cluster has {cores:g} cores")
+        """Not all have to come: a cluster may be short of cores, one worker does the work of all."""
+        if not all(w.starting for w in self._workers):
+            return
+        waited = monotonic() - min(w.since for w in self._workers)
+        if waited > START_SECONDS or (waited > SLOW_SECONDS and not self._warned):
+            cores, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
+            state = f"no worker is ready after {waited:.0f} seconds; of the cluster's {cores:g} cores {free:g} are free"
+            if waited > START_SECONDS:
+                raise WorkerError(state)
+            logger.warning(state)
+            self._warned = True
 
     def _settle(self, piece: Piece, outcome: list[Any] | Failure, seconds: float = 0.0) -> None:
         if done := self._queue.settle(piece, outcome, seconds):
@@ -201,18 +213,26 @@ def _connect(n: int, environment: dict[str, str]) -> bool:
     options = {"num_cpus": n, "include_dashboard": False, "object_store_memory": OBJECT_STORE} if local else {}
     # A local cluster hands its environment down to its workers, which saves the 0.3 s per worker of a runtime_env.
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    slow = threading.Timer(30, logger.warning, [f"Ray ({address}) has not answered for 30 seconds; still waiting"])
+    slow = threading.Timer(SLOW_SECONDS, logger.warning, [f"Ray ({address}) is slow to start; still waiting"])
     slow.daemon = True
     slow.start()
     try:
+        _knock(address)
         with _environment(quiet | environment), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (RayError, RuntimeError, ConnectionError, ValueError, OSError) as error:
+    except (RayError, RuntimeError, ValueError, OSError) as error:
         raise WorkerError(f"Ray ({address}) cannot be started or reached: {one_line(error)}") from error
     finally:
         slow.cancel()
     return local
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError at once if nobody is there; Ray itself tries for five minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 @contextlib.contextmanager

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import proxies
 from evosearch import directory
 from evosearch.archive import Entry
 from evosearch.baseline import Plan, Tuned, baseline, tune
 from evosearch.breed import Bred
-from evosearch.config import Config
+from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.final import Contestant, Line, compete, to_json
-from evosearch.mutate import searchable
+from evosearch.mutate import searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Row, Store
 from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives.reference import reference
+from primitives.table import PRIMITIVES
 
 FINAL_SHARE = 0.08  # of a time budget, kept for the last table
 
@@ -33,6 +36,24 @@ class Result:
     directory: Path
     lines: list[Line]  # tuned AdamW first, then tuned Lion, then the best programs
     search: Search
+
+
+def check(config: Config) -> None:
+    """Refuse, before anything is written, what a search could not begin with; each error is one sentence."""
+    for name in config.proxies:
+        try:
+            proxies.get(name)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    for name in (*config.language.only, *config.language.without):
+        if name not in PRIMITIVES:
+            close = difflib.get_close_matches(name, PRIMITIVES, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else "."
+            raise ConfigError(f"there is no primitive '{name}'{hint}")
+    if not vocabulary(config.language):
+        raise ConfigError("--only and --without leave no primitive to insert.")
+    for name in config.evolution.start:
+        searchable(resolve(name))
 
 
 class Prologue:
@@ -102,7 +123,7 @@ def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say:
             text, exponents = bar.text, dict(bar.exponents)
         else:
             say(f"tuning {name}")
-            tuned = tune(searchable_reference(name), config, prologue.train, bar.warmup)
+            tuned = tune(resolve(name), config, prologue.train, bar.warmup)
             text, exponents = tuned.text, dict(tuned.exponents)
         items.append((-1 - i, text))
         centres.append(exponents)
@@ -112,13 +133,6 @@ def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say:
     candidates = tuple(Candidate(b.text, seeds, c, b.responses) for b, c in zip(bred, centres, strict=True))
     measured: list[Measured] = prologue.call("evosearch.evaluate:evaluate", [candidates], Hurdles(bar))
     store.add(Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True))
-
-
-def searchable_reference(name: str) -> Any:
-    """The starting program of that name, checked to have the form that a search can change."""
-    program = resolve(name)
-    searchable(program)
-    return program
 
 
 def go(

@@ -34,6 +34,8 @@ PROXIES: dict[str, Callable[[], Proxy]] = {
     "transformer": _transformer,
 }
 
+SUITE = ("digits", "least_squares", "transformer")  # the default suite, cheapest first
+
 
 @cache
 def get(name: str) -> Proxy:

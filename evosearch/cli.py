@@ -1,0 +1,98 @@
+"""The command line: a command parses, calls one function of the library, and prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+DEFAULT_BUDGET = "45s"
+
+EXAMPLES = """\
+PROGRAM is a reference name (lion), a file (my.opt), or a program of a run: DIR:best, DIR:17 (candidate 17),
+DIR:front[0] (on the Pareto front of score, length, states and cost).
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"evosearch: {message}; see `{self.prog} --help`.\n")
+
+
+def parser() -> Parser:
+    """The parser of all commands; building it imports nothing heavy."""
+    top = Parser(
+        prog="evosearch",
+        description="Discovers optimizers for neural networks: evolves short programs, scored by really training.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", help="search; without arguments a first look in under a minute"))
+    _add_resume(commands.add_parser("resume", help="go on with a search that was stopped or has ended"))
+    commands.add_parser("list", help="the reference programs")
+    inspect = commands.add_parser("inspect", help="a program: text, states, cost, how it descends from the start")
+    inspect.add_argument("program", metavar="PROGRAM", help="a name, a file or DIR:best")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")
+    export.add_argument("program", metavar="PROGRAM", help="a name, a file or DIR:best")
+    export.add_argument("-o", "--output", metavar="FILE", required=True, help="the Python file to write")
+    export.add_argument("--class", dest="class_name", metavar="NAME", help="name of the class")
+    commands.add_parser("proxies", help="the tasks that programs are judged on")
+    return top
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("config", nargs="?", metavar="CONFIG.toml", help="settings; options override them")
+    run.add_argument("--proxy", action="append", metavar="NAME", help="a task (repeatable), or 'suite' for all three")
+    run.add_argument("--programs", type=int, metavar="N", help="candidates to generate; reproducible")
+    run.add_argument(
+        "--budget",
+        metavar="TIME",
+        help=f"time for the whole command, as 90s, 10m or 2h: a prefix of the same run (default {DEFAULT_BUDGET})",
+    )
+    run.add_argument("--workers", metavar="N", help="worker processes; 'auto' is one for each core, 1 starts no Ray")
+    run.add_argument("--seed", type=int, metavar="N", help="same seed, same run (default 0)")
+    run.add_argument("--device", metavar="cpu", help="where programs are trained")
+    run.add_argument("--out", metavar="DIR", help="a new or empty directory (default runs/DATE-TIME)")
+    run.add_argument("--from", dest="start", action="append", metavar="PROGRAM", help="start from it (repeatable)")
+    run.add_argument("--max-states", type=int, metavar="N", help="states of a candidate (default 2)")
+    run.add_argument("--max-length", type=int, metavar="N", help="statements of a candidate (default 30)")
+    run.add_argument("--max-cost", type=float, metavar="X", help="additions for each element and step (default 150)")
+    run.add_argument("--only", action="append", metavar="PRIMITIVE", help="insert only these (repeatable)")
+    run.add_argument("--without", action="append", metavar="PRIMITIVE", help="never insert these (repeatable)")
+
+
+def _add_resume(resume: argparse.ArgumentParser) -> None:
+    resume.add_argument("directory", metavar="DIR", help="the directory of the run")
+    resume.add_argument("--programs", metavar="+N", help="+N candidates more, or N in all")
+    resume.add_argument("--budget", metavar="+TIME", help="time to go on for, as +10m")
+    resume.add_argument("--workers", metavar="N", help="worker processes; the rows do not depend on them")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0, or 2 after one sentence on what is wrong, or 130 after Ctrl-C."""
+    args = parser().parse_args(argv)
+    from proxies.threads import pin_environment
+
+    pin_environment()
+    from evosearch import commands
+
+    try:
+        commands.COMMANDS[args.command](args)
+    except commands.MISTAKES as error:
+        print("\n".join(f"evosearch: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""How a program of a run came about: its ancestors back to the start, each mutation as a difference of texts."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evosearch.directory import reopen
+from evosearch.score import WIDTH, Stage, best_window, logs
+from evosearch.store import Row, Store
+from primitives.text import parse, show_expr
+
+
+@dataclass(frozen=True)
+class Step:
+    """One ancestor: what changed against its parent, and the log loss of its first full trainings (lower is better)."""
+
+    number: int
+    mutation: str
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    log_loss: float | None
+
+    def record(self) -> dict[str, Any]:
+        """The step as plain values."""
+        return {
+            "number": self.number, "mutation": self.mutation, "removed": list(self.removed),
+            "added": list(self.added), "log_loss": self.log_loss,
+        }  # fmt: skip
+
+    def shown(self) -> str:
+        """The step as text."""
+        loss = "" if self.log_loss is None else f", log loss {self.log_loss:+.3f}"
+        name = "start" if self.number < 0 else f"candidate {self.number}: {self.mutation}"
+        lines = [
+            f"  {name}{loss}",
+            *(f"    - {line}" for line in self.removed),
+            *(f"    + {line}" for line in self.added),
+        ]
+        return "\n".join(lines)
+
+
+def of(spec: str) -> list[Step]:
+    """The steps from the start to DIR:NUMBER, DIR:best or DIR:front[i]; none for what is not of a run."""
+    place, _, which = spec.rpartition(":")
+    if not place or not Path(place).is_dir():
+        return []
+    _, store = reopen(Path(place))
+    number = _number(Path(place), which)
+    row = None if number is None else store.row(number)
+    chain: list[Row] = []
+    while row is not None:
+        chain.append(row)
+        row = None if row.parent is None else store.row(row.parent)
+    chain.reverse()
+    steps = [_step(row, chain[i - 1] if i else None, store) for i, row in enumerate(chain)]
+    store.close()
+    return steps
+
+
+def _number(directory: Path, which: str) -> int | None:
+    """The candidate's number behind a name; front.csv's first row is the best."""
+    import csv
+
+    if which != "best" and not which.startswith("front["):
+        return int(which)
+    with open(directory / "front.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return int(rows[0 if which == "best" else int(which[6:-1])]["number"])
+
+
+def _step(row: Row, parent: Row | None, store: Store) -> Step:
+    old, new = ([] if r is None else _expressions(r.bred.text) for r in (parent, row))
+    changes = [line for line in difflib.ndiff(old, new) if line[:2] in ("- ", "+ ")] if parent else []
+    removed = tuple(line[2:] for line in changes if line[0] == "-")
+    added = tuple(line[2:] for line in changes if line[0] == "+")
+    stages = row.measured.stages if row.measured is not None else ()
+    full = [stage for stage in stages if stage.kind == "full"]
+    return Step(row.bred.number, row.bred.mutation, removed, added, _mean(full))
+
+
+def _mean(stages: list[Stage]) -> float | None:
+    if not stages:
+        return None
+    means = [float(best_window(logs(s.losses, 0.0), WIDTH["full"])[1].mean()) for s in stages]
+    return sum(means) / len(means)
+
+
+def _expressions(text: str) -> list[str]:
+    """The statements in readable form: names of the canonical form change at every step and would hide what did."""
+    from primitives.readable import readable
+
+    program = readable(parse(text))
+    lines = [f"{a.name} = {show_expr(a.value)}" for a in program.body]
+    return [*lines, "return " + ", ".join(show_expr(value) for value in program.returns)]
