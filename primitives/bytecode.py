@@ -39,12 +39,13 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Numbers first (once a tensor), then the body (block by block), then reductions of it."""
+    """Numbers first (once a tensor), then block by block the body, reductions of it, and moves of states home."""
 
     phase: int
     numbers: tuple[Instruction, ...]
     body: tuple[Instruction, ...]
     reductions: tuple[Instruction, ...]  # out is a number slot
+    moves: tuple[Instruction, ...]  # copies, after the reductions have read the old states
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Bytecode:
     @property
     def cost(self) -> float:
         """Cost of a step for each element, in additions."""
-        work = (i for s in self.stretches for i in (*s.body, *s.reductions))
+        work = (i for s in self.stretches for i in (*s.body, *s.reductions, *s.moves))
         return sum(PRIMITIVES[i.op].cost if i.op in PRIMITIVES else 0.5 for i in work)
 
 
@@ -182,15 +183,13 @@ class _Compiler:
         place, tail, wide, local = self._allocate(schedule)
         stretches = []
         for stage, (numbers, body, reductions) in schedule.items():
-            code = [self._instruction(i, place) for i in body]
-            for home, source in tail.get(stage, ()):
-                code.append(Instruction("copy", "T", home, (source,)))
             stretches.append(
                 Stretch(
                     stage[0],
                     tuple(self._instruction(i, place) for i in numbers),
-                    tuple(code),
+                    tuple(self._instruction(i, place) for i in body),
                     tuple(self._instruction(i, place) for i in reductions),
+                    tuple(Instruction("copy", "T", home, (source,)) for home, source in tail.get(stage, ())),
                 )
             )
         hoisted = [i for i, n in enumerate(self.nodes) if self.hoisted[i] and n.op not in ("input", "number")]

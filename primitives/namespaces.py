@@ -37,6 +37,7 @@ def _torch() -> SimpleNamespace:
 
     f = SimpleNamespace(**{name: getattr(torch, name) for name in _SHARED})
     f.power, f.mod = torch.pow, torch.remainder
+    f.sign = lambda x: torch.where(x == x, torch.sign(x), x)  # torch makes the sign of NaN zero
     f.cbrt = lambda x: torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
     f.exp10 = lambda x: torch.pow(10.0, x)
     f.truth = lambda condition: condition.to(torch.float64)

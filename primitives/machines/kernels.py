@@ -138,6 +138,7 @@ def _double(line: str) -> str:
     return ast.unparse(_Rename({name: f"{name}_d" for name in _functions()}).visit(ast.parse(line)))
 
 
+COMPILED_IN = ("elementary.py", "pointers.py")
 TEMPLATE = Template((Path(__file__).parent / "template.txt").read_text(encoding="utf-8"))
 
 
@@ -160,7 +161,9 @@ def cache_folder() -> Path:
 def load(dtype: str) -> ModuleType:
     """The compiled functions for a dtype; numba compiles them on first use and keeps them beside their source."""
     text = source(dtype)
-    name = f"machine_{dtype}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    # What the module imports is compiled into it; numba itself would not notice a change there.
+    parts = [text, *(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in COMPILED_IN)]
+    name = f"machine_{dtype}_{hashlib.sha256(''.join(parts).encode()).hexdigest()[:12]}"
     path = cache_folder() / f"{name}.py"
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.tmp")

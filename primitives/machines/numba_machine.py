@@ -108,7 +108,9 @@ class NumbaMachine:
             np.int64,
         )
         self.numbers = np.zeros((len(self.shapes), max(p.numbers for p in self.programs)))
-        self.base = np.full(max(p.registers for p in self.programs) + SPARE, weights.ctypes.data, np.int64)
+        # Compiled code looks up an address for every field of an instruction, number slots included.
+        places = max(max(p.registers + SPARE, p.numbers) for p in self.programs)
+        self.base = np.full(places, weights.ctypes.data, np.int64)
 
     def _start(self) -> None:
         weights = self.buffers[0]
@@ -136,7 +138,7 @@ class _Packed:
     """The bytecode of several programs as padded integer arrays.
 
     code [P, L, 6]: opcode, out, up to four arguments (of a reduction: arguments, how it ends, 1 if over the model);
-    stretches [P, S, 5]: phase, first number, first body, first reduction, end; counts [P, 6]: registers before the
+    stretches [P, S, 6]: phase, first number, first body, first reduction, first move, end; counts [P, 6]: registers before the
     wide ones, wide, number slots, block registers, constants, stretches; moves [P, Q, 2]: slots of number states.
     """
 
@@ -144,7 +146,7 @@ class _Packed:
         codes = [_encode(p) for p in programs]
         self.hoisted = np.array([len(p.hoisted) for p in programs], np.int64)
         self.code = _pad([rows for rows, _ in codes], 6, np.int32)
-        self.stretches = _pad([ends for _, ends in codes], 5, np.int64)
+        self.stretches = _pad([ends for _, ends in codes], 6, np.int64)
         self.constants = _pad([p.constants for p in programs], 2, np.float64)
         self.moves = _pad([[move[1:] for move in p.number_states] for p in programs], 2, np.int64, -1)
         self.counts = np.array(
@@ -172,7 +174,7 @@ def _pad(rows: Sequence[Sequence[Any]], width: int, dtype: Any, fill: int = 0) -
     return padded
 
 
-def _encode(program: Bytecode) -> tuple[list[tuple[int, ...]], list[tuple[int, int, int, int, int]]]:
+def _encode(program: Bytecode) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Rows of code in the order hoisted, then each stretch; and where each stretch's parts begin and end."""
     rows = [_number_row(i) for i in program.hoisted]
     ends = []
@@ -187,7 +189,9 @@ def _encode(program: Bytecode) -> tuple[list[tuple[int, ...]], list[tuple[int, i
             p = PRIMITIVES[i.op]
             args = (*i.args, 0)[:2]
             rows.append((kernels.OPCODES[i.op, i.pattern, False], i.out, *args, FINISH[p.finish], p.form == "model"))
-        ends.append((stretch.phase, begin, body, reductions, len(rows)))
+        moves = len(rows)
+        rows += [_row(kernels.OPCODES["copy", "T", False], i.out, i.args) for i in stretch.moves]
+        ends.append((stretch.phase, begin, body, reductions, moves, len(rows)))
     return rows, ends
 
 

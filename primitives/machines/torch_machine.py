@@ -142,7 +142,7 @@ class TorchMachine:
 def _in_order(program: Bytecode) -> list[Instruction]:
     code = list(program.hoisted)
     for stretch in program.stretches:
-        code += [*stretch.numbers, *stretch.body, *stretch.reductions]
+        code += [*stretch.numbers, *stretch.body, *stretch.reductions, *stretch.moves]
     return code
 
 
