@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 DEFAULT_BUDGET = "45s"
+MOST_FAULTS = 8  # of a program that are printed
 
 EXAMPLES = """\
 PROGRAM is a reference name (lion), a file (my.opt), or a program of a run: DIR:best, DIR:17 (candidate 17),
@@ -84,7 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         commands.COMMANDS[args.command](args)
     except commands.MISTAKES as error:
-        print("\n".join(f"evosearch: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        lines = str(error).splitlines()
+        print("\n".join(f"evosearch: {line}" for line in lines[:MOST_FAULTS]), file=sys.stderr)
+        if len(lines) > MOST_FAULTS:
+            print(f"evosearch: and {len(lines) - MOST_FAULTS} faults more.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

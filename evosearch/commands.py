@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ from primitives.text import show
 
 MISTAKES = (ConfigError, MutationError, ProgramError, StoreError, UnsupportedError, WorkerError)
 """Errors whose text is a sentence for the user."""
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -75,10 +75,11 @@ class Progress:
         refused = ", ".join(f"{count} {status}" for status, count in sorted(t.refused.items())) or "none"
         best = search.archive.leader()
         score = "none yet" if best is None else f"{best.score:+.3f} over {best.seeds} seeds (AdamW tuned: 0)"
+        trained = t.trained * fresh / max(1, t.generated)
         lines = [
-            f"{now - self.began:5.0f}s  {self._left(search, now)}  {t.generated:,} generated ({fresh / elapsed:.0f}/s)  "
-            f"{t.trained:,} trained ({t.trained * fresh / max(1, t.generated) / elapsed:.0f}/s)  "
-            f"{t.hits / looked_up:.0%} cache hits",
+            f"{now - self.began:5.0f}s  {self._left(search, now)}  "
+            f"{t.generated:,} generated ({fresh / elapsed:.0f}/s)  "
+            f"{t.trained:,} trained ({trained / elapsed:.0f}/s)  {t.hits / looked_up:.0%} cache hits",
             f"best {score}",
             f"refused: {refused}",
         ]
@@ -106,20 +107,21 @@ def update_text(text: str) -> str:
 
 def show_result(console: Console, result: Result, config: Config) -> None:
     """The table of the best programs beside AdamW and Lion, the verdict, and what to type next."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for name in ("program", "score on fresh seeds", *(f"{p} loss" for p in config.proxies)):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("program", "score", *config.proxies):
         table.add_column(name, no_wrap=True)
-    for name in ("lr", "length", "states", "cost", "search score"):
+    for name in ("lr", "length", "states", "cost", "in search"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in result.lines:
         table.add_row(*_cells(line, result, config))
     t = result.search.tally
     console.print(
-        f"\n{t.generated:,} programs generated, {t.trained:,} distinct ones trained. On {config.scoring.final_seeds} fresh "
-        "seeds, log of tuned AdamW's loss over the program's, with 95 % intervals:\n"
+        f"\n{t.generated:,} programs generated, {t.trained:,} distinct ones trained. "
+        f"On {config.scoring.final_seeds} fresh seeds: log of tuned AdamW's validation loss over the program's "
+        "(positive is better), with 95 % intervals; then the loss on each task:\n"
     )
     console.print(table)
-    found = [line for line in result.lines[2:]]
+    found = result.lines[2:]
     if found:
         top = max(found, key=lambda line: line.search_score or 0.0)
         console.print(f"\nThe program that scored best in the search, {top.name}, is {top.verdict}:")

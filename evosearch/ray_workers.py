@@ -45,7 +45,7 @@ class Actor:
         return attempt(handler, self.context, shared, items)
 
 
-@dataclass
+@dataclass(eq=False)
 class Worker:
     """The driver's view of an actor."""
 
@@ -104,7 +104,7 @@ class RayWorkers:
         if self._workers and ray.is_initialized():
             for worker in self._workers:
                 ray.kill(worker.actor)
-        self._workers, self._queue = [], Queue()
+        self._workers, self._queue, self._finished = [], Queue(), deque()
         if self._ours:
             self._ours = False
             ray.shutdown()
