@@ -40,7 +40,7 @@ class Reader:
         doc = ast.get_docstring(function, clean=False)
         body, returns = self._statements(function, function.body if doc is None else function.body[1:], states)
         program = Program(function.name, states, hyper, body, returns, inspect.cleandoc(doc or ""))
-        return program if len(returns) == 1 + len(states) else None
+        return program if len(returns) == 1 + len(set(program.state_names)) else None
 
     def expression(self, known: Iterable[str]) -> Expr:
         """The text as an expression over known variables."""

@@ -51,10 +51,11 @@ def _argument(draw: Draw, env: dict[str, Kind], role: str, depth: int) -> tuple[
 
 
 def _call(draw: Draw, env: dict[str, Kind], op: str, depth: int) -> tuple[Expr, Kind]:
-    """The primitive applied to random arguments, or to g where those do not go together."""
+    """The primitive applied to random arguments, or to g and 1 where those do not go together."""
     p = PRIMITIVES[op]
+    simple: dict[str, tuple[Expr, Kind]] = {"any": ("g", TENSOR), "positive": (1.0, NUMBER)}
     drawn = [_argument(draw, env, role, depth - 1) for role in p.roles]
-    for args in (drawn, [("g", TENSOR) if role == "any" else arg for role, arg in zip(p.roles, drawn, strict=True)]):
+    for args in (drawn, [simple.get(role, arg) for role, arg in zip(p.roles, drawn, strict=True)]):
         try:
             return Call(op, tuple(expr for expr, _ in args)), p.kind(*(kind for _, kind in args))
         except KindError:
