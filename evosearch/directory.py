@@ -39,7 +39,9 @@ def create(directory: Path, config: Config) -> Store:
 def reopen(directory: Path) -> tuple[Config, Store]:
     """The configuration and the store of a run directory; StoreError where it is not one."""
     if not (directory / "store.sqlite").is_file() or not (directory / "config.toml").is_file():
-        raise StoreError(f"{directory} is not a run directory; `evosearch run --out DIR` begins one in a new directory.")
+        raise StoreError(
+            f"{directory} is not a run directory; `evosearch run --out DIR` begins one in a new directory."
+        )
     return load(directory / "config.toml"), Store(directory / "store.sqlite")
 
 

@@ -30,6 +30,7 @@ class Candidate:
     centres: Mapping[str, int] = field(default_factory=dict)
     responses: tuple[float, float] = (1.0, 1.0)
     grids: Mapping[str, tuple[int, ...]] | None = None
+    founder: bool = False  # starting programs are not checked
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def evaluate(context: Context, hurdles: Hurdles, items: Sequence[Candidate]) -> 
         alive = [run for run in runs if run.item.grids is None and not run.ended]
         trial.gate(alive)
         if context.config.scoring.gradient_scale and k == 0:
-            trial.scale([run for run in alive if not run.ended])
+            trial.scale([run for run in alive if not (run.ended or run.item.founder)])
         trial.full([run for run in alive if not run.ended])
     return [Measured(tuple(run.stages), run.status, run.ended) for run in runs]
 

@@ -38,6 +38,9 @@ class Fingerprint:
     status: str
 
 
+NOT_FINITE = Fingerprint("", 0.0, (0.0, 0.0), False, "nan")
+
+
 def fingerprints(programs: Sequence[Bytecode]) -> list[Fingerprint]:
     """The fingerprints of programs, together in one machine; each is the same as alone."""
     if not programs:
@@ -67,17 +70,19 @@ def fingerprints(programs: Sequence[Bytecode]) -> list[Fingerprint]:
     return [_fingerprint(u, s) for u, s in zip(updates, states, strict=True)]
 
 
-def _fingerprint(updates: Array, states: Array) -> Fingerprint:
-    """updates [replicas, steps, elements]; states [values]."""
+def _fingerprint(updates: Array, states: list[Array]) -> Fingerprint:
+    """updates [replicas, steps, elements]; each state by itself, they differ in scale."""
     if not np.isfinite(updates[:3]).all():
-        return Fingerprint("", math.nan, (math.nan, math.nan), False, "nan")
-    digest = hashlib.blake2b(digest_size=8)
-    for row in (*updates[0], *updates[1], states):
-        digest.update(_quantised(row))
+        return NOT_FINITE
     with np.errstate(all="ignore"):
         sizes = np.sqrt(np.mean(np.square(updates), axis=(1, 2)))
         large, small = sizes[3:] / sizes[0]
-        largest = np.max(np.abs(updates[0]), axis=1, keepdims=True)
+    if not math.isfinite(sizes[0]):
+        return NOT_FINITE
+    digest = hashlib.blake2b(digest_size=8)
+    for row in (*updates[0], *updates[1], *states):
+        digest.update(_quantised(row))
+    largest = np.max(np.abs(updates[0]), axis=1, keepdims=True)
     odd = bool(np.all(np.abs(updates[0] + updates[2]) <= 1e-6 * largest))
     return Fingerprint(digest.hexdigest(), float(sizes[0]), (float(large), float(small)), odd, "ok")
 
@@ -92,12 +97,11 @@ def _quantised(row: Array) -> bytes:
     return b"%d %d" % (round(mantissa * LEVELS), exponent) + steps.tobytes()
 
 
-def _states(machine: NumbaMachine, program: Bytecode, replica: int) -> Array:
-    """The states of a program after the last step, in the replica given."""
+def _states(machine: NumbaMachine, program: Bytecode, replica: int) -> list[Array]:
+    """Each state of a program after the last step, in the replica given."""
     homes = [home for home in program.vector_states if home >= 0]
-    rows = [machine.state((home, k))[replica] for home in homes for k in range(len(SHAPES))]
-    numbers = machine.number_states[replica, :, : len(program.number_states)]
-    return np.concatenate([*rows, numbers.ravel()])
+    rows = [np.concatenate([machine.state((home, k))[replica] for k in range(len(SHAPES))]) for home in homes]
+    return [*rows, *machine.number_states[replica, :, : len(program.number_states)].T]
 
 
 @cache

@@ -58,6 +58,13 @@ class Worker:
         """The reference that comes next; None when it is idle."""
         return self.starting or (self.running[0][0] if self.running else None)
 
+    def load(self) -> int:
+        """How many jobs it holds; a suspect fills it.
+
+        A process that dies takes along what it has not sent yet, so the job before the fatal one can seem to be it.
+        """
+        return AHEAD if self.running and self.running[0][1].suspect else len(self.running)
+
     def expires(self) -> float:
         """When to end what it is doing."""
         return self.since + self.running[0][1].job.deadline if self.running else float("inf")
@@ -122,8 +129,11 @@ class RayWorkers:
 
     def _fill(self) -> None:
         """Give the best waiting pieces to the least busy workers."""
-        while worker := min((w for w in self._workers if not w.starting), key=lambda w: len(w.running), default=None):
-            if len(worker.running) >= AHEAD or not (piece := self._queue.pop()):
+        while worker := min((w for w in self._workers if not w.starting), key=Worker.load, default=None):
+            if worker.load() >= AHEAD or not (piece := self._queue.pop()):
+                return
+            if piece.suspect and worker.running:  # it waits for a worker of its own, and all others with it
+                self._queue.push(piece)
                 return
             if not worker.running:
                 worker.since = monotonic()

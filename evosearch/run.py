@@ -127,10 +127,9 @@ def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say:
             text, exponents = tuned.text, dict(tuned.exponents)
         items.append((-1 - i, text))
         centres.append(exponents)
-    free = replace(config, scoring=replace(config.scoring, oddness=False))
-    bred: list[Bred] = prologue.call("evosearch.breed:found", [tuple(items)], free)
+    bred: list[Bred] = prologue.call("evosearch.breed:found", [tuple(items)], None)
     seeds = tuple(range(config.scoring.seeds))
-    candidates = tuple(Candidate(b.text, seeds, c, b.responses) for b, c in zip(bred, centres, strict=True))
+    candidates = tuple(Candidate(b.text, seeds, c, founder=True) for b, c in zip(bred, centres, strict=True))
     measured: list[Measured] = prologue.call("evosearch.evaluate:evaluate", [candidates], Hurdles(bar))
     store.add(Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True))
 
@@ -147,6 +146,9 @@ def go(
     watch: Callable[[Search], None] = lambda search: None,
 ) -> Result:
     """Run or go on until `programs` are committed or the clock (time.monotonic) passes `until`; then the table."""
+    under_way = workers.size * config.scoring.batch
+    if config.evolution.lag * config.evolution.block < under_way:
+        say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
     prologue = Prologue(workers, config.scoring.deadline)
     bar, lion = prepare(config, store, prologue, say)
     founders = [(row.bred, row.measured) for row in store.rows(end=0)]
@@ -173,8 +175,7 @@ def contestants(search: Search, bar: Baseline, lion: Tuned, prologue: Prologue) 
     """Tuned AdamW (the bar), tuned Lion, and the best programs that are neither."""
     config = search.config
     references = [("adamw, tuned", bar.text, bar.exponents), ("lion, tuned", lion.text, lion.exponents)]
-    free = replace(config, scoring=replace(config.scoring, oddness=False))
-    bred = prologue.call("evosearch.breed:found", [tuple((-1000 - i, r[1]) for i, r in enumerate(references))], free)
+    bred = prologue.call("evosearch.breed:found", [tuple((-1000 - i, r[1]) for i, r in enumerate(references))], None)
     rows = [
         Contestant(name, text, exponents, b.length, b.states, b.cost)
         for (name, text, exponents), b in zip(references, bred, strict=True)

@@ -35,10 +35,16 @@ def _torch() -> SimpleNamespace:
     """torch's functions; numbers must be tensors already."""
     import torch
 
+    def cbrt(x: Any) -> Any:
+        """A power, then one Newton step, except where it has nothing to add."""
+        y = torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
+        return torch.where((y == 0) | torch.isinf(y), y, y - (y - x / (y * y)) / 3)
+
     f = SimpleNamespace(**{name: getattr(torch, name) for name in _SHARED})
-    f.power, f.mod = torch.pow, torch.remainder
+    f.power = torch.pow
+    f.mod = lambda x, y: torch.remainder(f.wide(x), f.wide(y)).to(x.dtype)  # torch's is NaN if x / y overflows
     f.sign = lambda x: torch.where(x == x, torch.sign(x), x)  # torch makes the sign of NaN zero
-    f.cbrt = lambda x: torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
+    f.cbrt = cbrt
     f.exp10 = lambda x: torch.pow(10.0, x)
     f.truth = lambda condition: condition.to(torch.float64)
     f.wide = lambda x: x.to(torch.float64)

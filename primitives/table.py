@@ -27,6 +27,10 @@ def _scaled(a: Degree, x: Degree, b: Degree, y: Degree) -> Degree:
     return same(added(a, x), added(b, y))
 
 
+def _compared(x: Degree, y: Degree) -> Degree:
+    return None if same(x, y) is None else 0.0
+
+
 def _chosen(_: Degree, x: Degree, y: Degree) -> Degree:
     return same(x, y)
 
@@ -101,13 +105,13 @@ FUNCTIONS = (
 )
 
 COMPARISONS = tuple(
-    primitive(name, "x y", meaning, formula, kernel=f"F(1) if x {infix} y else F(0)", degree=degree, infix=infix)
-    for name, infix, formula, meaning, degree in (
-        ("less", "<", "Piecewise((1, x < y), (0, True))", lambda f, x, y: f.truth(x < y), lost),
-        ("less_equal", "<=", "Piecewise((1, x <= y), (0, True))", lambda f, x, y: f.truth(x <= y), lost),
-        ("greater", ">", "Piecewise((1, x > y), (0, True))", lambda f, x, y: f.truth(x > y), lost),
-        ("greater_equal", ">=", "Piecewise((1, x >= y), (0, True))", lambda f, x, y: f.truth(x >= y), lost),
-        ("equal", "==", "Piecewise((1, Eq(x, y)), (0, True))", lambda f, x, y: f.truth(x == y), lost),
+    primitive(name, "x y", meaning, formula, kernel=f"F(1) if x {infix} y else F(0)", degree=_compared, infix=infix)
+    for name, infix, formula, meaning in (
+        ("less", "<", "Piecewise((1, x < y), (0, True))", lambda f, x, y: f.truth(x < y)),
+        ("less_equal", "<=", "Piecewise((1, x <= y), (0, True))", lambda f, x, y: f.truth(x <= y)),
+        ("greater", ">", "Piecewise((1, x > y), (0, True))", lambda f, x, y: f.truth(x > y)),
+        ("greater_equal", ">=", "Piecewise((1, x >= y), (0, True))", lambda f, x, y: f.truth(x >= y)),
+        ("equal", "==", "Piecewise((1, Eq(x, y)), (0, True))", lambda f, x, y: f.truth(x == y)),
     )
 ) + (
     primitive("where", "c x y", lambda f, c, x, y: f.where(c != 0, x, y), "Piecewise((x, Ne(c, 0)), (y, True))",
@@ -171,7 +175,7 @@ AVERAGES = (
     composite("clip", "x low high", "min(max(x, low), high)", formula="Min(Max(x, low), high)", degree=same,
               cost=2, torch=" | torch.clamp(x, low, high)"),
     composite("clip_by_global_norm", "x c:positive", "x * min(1, c / global_norm(x))",
-              formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=lambda x, c: x if x == 0 else None, kind=kinds.by_norm, cost=3),
+              formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=same, kind=kinds.by_norm, cost=3),
 )  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {

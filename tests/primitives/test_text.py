@@ -77,8 +77,8 @@ def test_reference_programs_stand_as_show_writes_them(name: str) -> None:
 
 @pytest.mark.parametrize(
     "doc",
-    ['ends with "', '"', "a\\", "\\n", '"""', "'''", "a\n  b\nc", "a\n\nb", "a\n   \nb", "a\n  ", "é \U0001f600", "\x00\x07",
-     "\r", "a\rb", "\ud800", "\x0c", "\u2028x", "# no comment", "{braces} %s", "a" * 500],
+    ['ends with "', '"', "a\\", "\\n", '"""', "'''", "a\n  b\nc", "a\n\nb", "a\n   \nb", "a\n  ", "é \U0001f600",
+     "\x00\x07", "\r", "a\rb", "\ud800", "\x0c", "\u2028x", "# no comment", "{braces} %s", "a" * 500],
 )  # fmt: skip
 def test_awkward_docs(doc: str) -> None:
     doc = inspect.cleandoc(doc)
