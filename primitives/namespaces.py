@@ -38,7 +38,7 @@ def _torch() -> SimpleNamespace:
     def cbrt(x: Any) -> Any:
         """A power, then one Newton step, except where it has nothing to add."""
         y = torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
-        return torch.where((y == 0) | torch.isinf(y), y, y - (y - x / (y * y)) / 3)
+        return torch.where((x == 0) | torch.isinf(x), x, y - (y - x / (y * y)) / 3)
 
     f = SimpleNamespace(**{name: getattr(torch, name) for name in _SHARED})
     f.power = torch.pow
