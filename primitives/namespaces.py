@@ -35,17 +35,32 @@ def _torch() -> SimpleNamespace:
     """torch's functions; numbers must be tensors already."""
     import torch
 
+    def by_lanes(function: Any) -> Any:
+        """On a CPU torch has other code for what is left over of a vector register: leave nothing over.
+
+        A value then does not depend on its place.
+        """
+
+        def padded(*args: Any) -> Any:
+            args = torch.broadcast_tensors(*args)  # type: ignore[no-untyped-call]
+            size, shape = args[0].numel(), args[0].shape
+            flat = [torch.nn.functional.pad(x.reshape(-1), (0, -size % 64), value=1.0) for x in args]
+            return function(*flat)[:size].reshape(shape)
+
+        return padded
+
     def cbrt(x: Any) -> Any:
         """A power, then one Newton step, except where it has nothing to add."""
-        y = torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
+        y = torch.sign(x) * f.power(torch.abs(x), torch.full_like(x, 1 / 3))
         return torch.where((x == 0) | torch.isinf(x), x, y - (y - x / (y * y)) / 3)
 
     f = SimpleNamespace(**{name: getattr(torch, name) for name in _SHARED})
-    f.power = torch.pow
+    f.power = by_lanes(torch.pow)
+    f.exp2, f.sinh, f.cosh, f.arctanh = map(by_lanes, (torch.exp2, torch.sinh, torch.cosh, torch.arctanh))
     f.mod = lambda x, y: torch.remainder(f.wide(x), f.wide(y)).to(x.dtype)  # torch's is NaN if x / y overflows
     f.sign = lambda x: torch.where(x == x, torch.sign(x), x)  # torch makes the sign of NaN zero
     f.cbrt = cbrt
-    f.exp10 = lambda x: torch.pow(10.0, x)
+    f.exp10 = lambda x: f.power(torch.full_like(x, 10.0), x)
     f.truth = lambda condition: condition.to(torch.float64)
     f.wide = lambda x: x.to(torch.float64)
     f.total = lambda x: x.to(torch.float64).sum(dim=(-2, -1), keepdim=True)

@@ -138,8 +138,9 @@ class _Packed:
     """The bytecode of several programs as padded integer arrays.
 
     code [P, L, 6]: opcode, out, up to four arguments (of a reduction: arguments, how it ends, 1 if over the model);
-    stretches [P, S, 6]: phase, first number, first body, first reduction, first move, end; counts [P, 6]: registers before the
-    wide ones, wide, number slots, block registers, constants, stretches; moves [P, Q, 2]: slots of number states.
+    stretches [P, S, 6]: phase, first number, first body, first reduction, first move, end; counts [P, 6]: registers
+    before the wide ones, wide, number slots, block registers, constants, stretches; moves [P, Q, 2]: slots of
+    number states.
     """
 
     def __init__(self, programs: Sequence[Bytecode]) -> None:
@@ -177,7 +178,7 @@ def _pad(rows: Sequence[Sequence[Any]], width: int, dtype: Any, fill: int = 0) -
 def _encode(program: Bytecode) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Rows of code in the order hoisted, then each stretch; and where each stretch's parts begin and end."""
     rows = [_number_row(i) for i in program.hoisted]
-    ends = []
+    ends: list[tuple[int, ...]] = []
     for stretch in program.stretches:
         begin = len(rows)
         rows += [_number_row(i) for i in stretch.numbers]

@@ -12,7 +12,6 @@ import torch
 
 from primitives import interpreter
 from primitives.bytecode import compile_program
-from primitives.machines.numba_machine import NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.primitive import Primitive
 from primitives.program import Program
@@ -45,8 +44,8 @@ class Batch:
         """Replica rows[i] runs programs[i] at rate lr[i]."""
         distinct = list(dict.fromkeys(programs))
         self.problem, self.lr, self.torch = problem, np.asarray(lr), machine is TorchMachine
-        self.rows, self._machine_at = list(rows), 0
-        weights, grads, offsets = self._buffers()
+        self.rows = list(rows)
+        weights, _, offsets = self._buffers()
         self._fill(weights, offsets, problem.weights)
         self.machine = machine(
             [compile_program(p) for p in distinct],
