@@ -69,7 +69,7 @@ class Scoring:
     gradient_scale: bool = True  # refuse programs that lose when gradients are 100 times larger or smaller
     scale_loss: float = 0.5  # how much (log loss) they may lose then, at learning rates tuned again
     batch: int = 32  # programs measured by one job
-    deadline: float = 600.0  # seconds after which a job counts as hung
+    deadline: float = 120.0  # seconds after which a job counts as hung; ordinary ones take a few
     tune: int = 64  # sets of constants tried for the baselines
     final_seeds: int = 16  # fresh seeds for the last table
     final_programs: int = 5  # rows of it beside the baselines
