@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from primitives.graph import Graph, Node, graph
-from primitives.kinds import NUMBER, TENSOR
+from primitives.graph import Graph, graph
+from primitives.kinds import TENSOR
 from primitives.program import Program, State
+from primitives.registers import IN_PLACE, Registers, allocate
+from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, schedule
 from primitives.table import PRIMITIVES
 
-W, G = 0, 1
-INPUT_SLOTS = {"lr": 0, "t": 1, "base_lr": 2, "T": 3, "loss": 4}  # number slots of what comes from outside
-SHAPE_SLOTS = {"rows": 5, "columns": 6, "size": 7}  # and of what the tensor's shape gives
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
 
 
@@ -27,8 +27,7 @@ class UnsupportedError(ValueError):
     """A program that the bytecode cannot express; the message says why. The interpreter still runs it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """`pattern` has a letter for each argument: T a register, S a number. A result is a register where any is T."""
 
     op: str  # a primitive, or "copy" (T) or "fill" (S)
@@ -76,224 +75,88 @@ class Bytecode:
 
 def compile_program(program: Program, hyper: Mapping[str, float] | None = None) -> Bytecode:
     """The bytecode of a valid program, with its hyperparameters (but lr) as constants."""
-    return _Compiler(graph(program, expand=True, hyper=hyper)).bytecode()
+    g = graph(program, expand=True, hyper=hyper)
+    _check(g)
+    vector_states = _vector_states(g)
+    s = schedule(g, vector_states)
+    slots = _number_slots(s)
+    registers = allocate(s, 2 + sum([i >= 0 for i in vector_states]))
+    write = _Writer(s, slots, registers)
+    return Bytecode(
+        tuple([(slots[i], float(n.value)) for i, n in enumerate(s.nodes) if n.op == "number"]),
+        write.code(s.hoisted),
+        write.stretches(),
+        g.states,
+        vector_states,
+        _number_states(s, slots, vector_states, g),
+        FIXED_SLOTS + len(slots),
+        registers.wide,
+        registers.local,
+    )
 
 
-class _Compiler:
-    """Schedules a graph into stretches and gives every value a place."""
+def _check(g: Graph) -> None:
+    for node in g.nodes:
+        if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "axis":
+            raise UnsupportedError(f"{node.op} works on a matrix and has no bytecode yet.")
+        if not (node.kind.single or node.kind == TENSOR):
+            raise UnsupportedError(f"a {node.kind} has no register yet.")
 
-    def __init__(self, g: Graph) -> None:
-        self.graph = g
-        self.nodes, self.outputs = _with_fills(g)
-        self._check()
-        tensors = [kind == TENSOR for kind in g.kinds]
-        self.vector_states = tuple(sum(tensors[:i]) if is_tensor else -1 for i, is_tensor in enumerate(tensors))
-        self.homes = {W: self.outputs[0]} | {
-            2 + home: self.outputs[1 + i] for i, home in enumerate(self.vector_states) if home >= 0
-        }
-        self._separate_homes()
-        self.vector = [not node.kind.single for node in self.nodes]
-        self.hoisted = self._find_hoisted()
-        self.stage = self._find_stages()
-        self.slots = self._number_slots()
 
-    def _check(self) -> None:
-        for node in self.nodes:
-            if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "axis":
-                raise UnsupportedError(f"{node.op} works on a matrix and has no bytecode yet.")
-            if not (node.kind.single or node.kind == TENSOR):
-                raise UnsupportedError(f"a {node.kind} has no register yet.")
+def _vector_states(g: Graph) -> tuple[int, ...]:
+    """Each state's place among those that are tensors, or -1."""
+    vector = [not kind.single for kind in g.kinds]
+    return tuple([sum(vector[:i]) if is_vector else -1 for i, is_vector in enumerate(vector)])
 
-    def _separate_homes(self) -> None:
-        """Give each home a node of its own: a copy of an old value or of what another home takes, a fill."""
-        taken: set[int] = set()
-        inputs = self._input_registers()
-        for home, i in self.homes.items():
-            if self.nodes[i].kind.single:
-                self.homes[home] = self._append(Node("fill", (i,), "", TENSOR))
-            elif i in taken or (i in inputs and inputs[i] != home):
-                self.homes[home] = self._append(Node("copy", (i,), "", TENSOR))
-            taken.add(self.homes[home])
 
-    def _append(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
+def _number_slots(s: Schedule) -> dict[int, int]:
+    slots: dict[int, int] = {}
+    for i, node in enumerate(s.nodes):
+        if not s.vector[i]:
+            fixed = SHAPE_SLOTS.get(node.op, INPUT_SLOTS.get(str(node.value)) if node.op == "input" else None)
+            slots[i] = FIXED_SLOTS + len(slots) if fixed is None else fixed
+    return slots
 
-    def _input_registers(self) -> dict[int, int]:
-        """Node -> register, of the values that are in registers when a step begins."""
-        places = {"w": W, "g": G}
-        for state, home in zip(self.graph.states, self.vector_states, strict=True):
-            if home >= 0:
-                places[state.name] = 2 + home
-        return {i: places[str(n.value)] for i, n in enumerate(self.nodes) if n.op == "input" and n.value in places}
 
-    def _find_hoisted(self) -> list[bool]:
-        hoisted: list[bool] = []
-        for node in self.nodes:
-            outside = node.op == "number" or (node.op == "input" and node.value in INPUT_SLOTS)
-            inner = bool(node.args) or (node.op in PRIMITIVES and PRIMITIVES[node.op].arity == 0)
-            pure = node.kind == NUMBER and inner and PRIMITIVES[node.op].form == "pointwise"
-            hoisted.append(outside or (pure and all(hoisted[a] for a in node.args)))
-        return hoisted
+def _number_states(
+    s: Schedule, slots: Mapping[int, int], vector_states: tuple[int, ...], g: Graph
+) -> tuple[tuple[int, int, int], ...]:
+    loads = {n.value: slots[i] for i, n in enumerate(s.nodes) if n.op == "input" and i in slots}
+    return tuple(
+        (i, loads[state.name], slots[s.outputs[1 + i]]) for i, state in enumerate(g.states) if vector_states[i] < 0
+    )
 
-    def _find_stages(self) -> list[tuple[int, int]]:
-        """For each node the (phase, stretch within it) from which on its value can be read."""
-        stages: list[tuple[int, int]] = []
-        for node in self.nodes:
-            phase, stretch = max((stages[a] for a in node.args), default=(0, 0))
-            form = PRIMITIVES[node.op].form if node.op in PRIMITIVES else ""
-            if form == "reduction":
-                stretch += 1
-            elif form == "model":
-                phase, stretch = phase + 1, 0
-            stages.append((phase, stretch))
-        return stages
 
-    def _runs(self, i: int) -> tuple[int, int]:
-        """The stage in which a node runs: for a reduction the one before its value can be read."""
-        if self.nodes[i].op in PRIMITIVES and PRIMITIVES[self.nodes[i].op].form in ("reduction", "model"):
-            return max(self.stage[a] for a in self.nodes[i].args)
-        return self.stage[i]
+class _Writer:
+    """Writes nodes as instructions over places."""
 
-    def _number_slots(self) -> dict[int, int]:
-        slots: dict[int, int] = {}
-        for i, node in enumerate(self.nodes):
-            if node.kind.single:
-                fixed = SHAPE_SLOTS.get(node.op, INPUT_SLOTS.get(str(node.value)) if node.op == "input" else None)
-                slots[i] = FIXED_SLOTS + len(slots) if fixed is None else fixed
-        return slots
+    def __init__(self, s: Schedule, slots: Mapping[int, int], registers: Registers) -> None:
+        self.s, self.registers = s, registers
+        self.place = {**slots, **registers.place}
 
-    def _instruction(self, i: int, place: Mapping[int, int]) -> Instruction:
-        node = self.nodes[i]
-        pattern = "".join("T" if self.vector[a] else "S" for a in node.args)
-        args = tuple(place[a] if self.vector[a] else self.slots[a] for a in node.args)
-        return Instruction(node.op, pattern, place[i] if self.vector[i] else self.slots[i], args)
+    def code(self, nodes: list[int]) -> tuple[Instruction, ...]:
+        return tuple([self._instruction(i) for i in nodes])
 
-    def bytecode(self) -> Bytecode:
-        work = [i for i, n in enumerate(self.nodes) if n.op not in SILENT and not self.hoisted[i]]
-        stages = sorted({self._runs(i) for i in work} | {(0, 0)})
-        schedule = {
-            stage: (
-                [i for i in work if self._runs(i) == stage and not self.vector[i] and not self._reduces(i)],
-                [i for i in work if self._runs(i) == stage and self.vector[i]],
-                [i for i in work if self._runs(i) == stage and self._reduces(i)],
-            )
-            for stage in stages
-        }
-        place, tail, wide, local = self._allocate(schedule)
-        stretches = []
-        for stage, (numbers, body, reductions) in schedule.items():
-            stretches.append(
+    def _instruction(self, i: int) -> Instruction:
+        node, vector, place = self.s.nodes[i], self.s.vector, self.place
+        pattern = "".join(["T" if vector[a] else "S" for a in node.args])
+        return Instruction(node.op, pattern, place[i], tuple([place[a] for a in node.args]))
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        last = next(reversed(self.s.stages))
+        moves = tuple([Instruction("copy", "T", home, (source,)) for home, source in self.registers.moves])
+        return tuple(
+            [
                 Stretch(
                     stage[0],
-                    tuple(self._instruction(i, place) for i in numbers),
-                    tuple(self._instruction(i, place) for i in body),
-                    tuple(self._instruction(i, place) for i in reductions),
-                    tuple(Instruction("copy", "T", home, (source,)) for home, source in tail.get(stage, ())),
+                    self.code(work.numbers),
+                    self.code(work.body),
+                    self.code(work.reductions),
+                    moves if stage == last else (),
                 )
-            )
-        hoisted = [i for i, n in enumerate(self.nodes) if self.hoisted[i] and n.op not in ("input", "number")]
-        return Bytecode(
-            tuple((self.slots[i], float(n.value)) for i, n in enumerate(self.nodes) if n.op == "number"),
-            tuple(self._instruction(i, place) for i in hoisted),
-            tuple(stretches),
-            self.graph.states,
-            self.vector_states,
-            self._number_states(),
-            FIXED_SLOTS + len(self.slots),
-            wide,
-            local,
+                for stage, work in self.s.stages.items()
+            ]
         )
 
-    def _reduces(self, i: int) -> bool:
-        return self._runs(i) != self.stage[i]
 
-    def _number_states(self) -> tuple[tuple[int, int, int], ...]:
-        loads = {n.value: self.slots[i] for i, n in enumerate(self.nodes) if n.op == "input" and i in self.slots}
-        return tuple(
-            (i, loads[state.name], self.slots[self.outputs[1 + i]])
-            for i, state in enumerate(self.graph.states)
-            if self.vector_states[i] < 0
-        )
-
-    def _allocate(
-        self, schedule: Mapping[tuple[int, int], tuple[list[int], list[int], list[int]]]
-    ) -> tuple[dict[int, int], dict[tuple[int, int], list[tuple[int, int]]], int, int]:
-        """A register for every vector value; copies home at the end of a stage; how many wide and local ones."""
-        order = [i for _, body, reductions in schedule.values() for i in (*body, *reductions)]
-        position = {i: k for k, i in enumerate(order)}
-        last_stage = max(schedule)
-        last_use: dict[int, int] = {}
-        crossing: set[int] = set()
-        for i in order:
-            for a in self.nodes[i].args:
-                if self.vector[a]:
-                    last_use[a] = position[i]
-                    if a in position and self._runs(a) != self._runs(i):
-                        crossing.add(a)
-        inputs = self._input_registers()
-        place = dict(inputs)
-        olds = {register: i for i, register in inputs.items()}
-        home_of = {i: home for home, i in self.homes.items()}
-        tail: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        base = 2 + sum(home >= 0 for home in self.vector_states)
-        free: dict[bool, list[int]] = {True: [], False: []}
-        count = {True: 0, False: 0}
-        temporary: dict[int, tuple[bool, int]] = {}
-        for i in order:
-            if not self.vector[i]:
-                continue
-            home = home_of.get(i)
-            old = olds.get(home) if home is not None else None
-            if home is not None and (
-                old is None
-                or last_use.get(old, -1) < position[i]
-                or self._in_place(i, old, last_use[old] == position[i])
-            ):
-                place[i] = home
-            else:
-                is_wide = i in crossing or (home is not None and self._runs(i) != last_stage)
-                if not free[is_wide]:
-                    free[is_wide].append(count[is_wide])
-                    count[is_wide] += 1
-                temporary[i] = (is_wide, free[is_wide].pop())
-                if home is not None:
-                    tail.setdefault(last_stage, []).append((home, i))
-            for a in set(self.nodes[i].args):
-                if a in temporary and last_use[a] == position[i] and a not in home_of:
-                    is_wide, register = temporary[a]
-                    free[is_wide].append(register)
-        for i, (is_wide, register) in temporary.items():
-            place[i] = base + register + (0 if is_wide else count[True])
-        copies = {stage: [(home, place[i]) for home, i in moves] for stage, moves in tail.items()}
-        return place, copies, count[True], count[False]
-
-    def _in_place(self, i: int, old: int, is_last: bool) -> bool:
-        """Whether node i may overwrite its own argument `old`, element by element, in every machine."""
-        node = self.nodes[i]
-        vectors = [a for a in node.args if self.vector[a]]
-        return is_last and vectors[0] == old and vectors.count(old) == 1 and node.op in IN_PLACE
-
-
-def _with_fills(g: Graph) -> tuple[list[Node], list[int]]:
-    """The nodes and outputs with numbers among a reduction's arguments spread over the tensor first."""
-    nodes: list[Node] = []
-    place: list[int] = []
-    for node in g.nodes:
-        args = [place[a] for a in node.args]
-        if _form(node) in ("reduction", "model"):
-            for k, a in enumerate(args):
-                if nodes[a].kind.single:
-                    nodes.append(Node("fill", (a,), "", TENSOR))
-                    args[k] = len(nodes) - 1
-        place.append(len(nodes))
-        nodes.append(Node(node.op, tuple(args), node.value, node.kind))
-    return nodes, [place[i] for i in g.outputs]
-
-
-def _form(node: Node) -> str:
-    return PRIMITIVES[node.op].form if node.op in PRIMITIVES else ""
-
-
-SILENT = ("input", "number", *SHAPE_SLOTS)  # what is there without an instruction
-IN_PLACE = ("add", "subtract", "multiply", "divide", "mix", "max", "min")
+__all__ = ["INPUT_SLOTS", "IN_PLACE", "SHAPE_SLOTS", "Bytecode", "G", "Instruction", "Stretch", "UnsupportedError", "W"]

@@ -6,20 +6,19 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from primitives.inference import state_kinds
 from primitives.interpreter import expansion
-from primitives.kinds import NUMBER, TENSOR, Kind
+from primitives.kinds import NUMBER, TENSOR, Kind, KindError, join
 from primitives.namespaces import NUMPY
 from primitives.program import READABLE, Assign, Call, Program, State
 from primitives.table import PRIMITIVES
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A value: an input (`value` is its name), a number (`value`), or a primitive applied to earlier nodes."""
 
     op: str  # "input", "number" or a primitive
@@ -39,51 +38,100 @@ class Graph:
 
 
 class _Builder:
-    """Adds nodes, merging equal ones and folding what depends on numbers alone."""
+    """Adds values, merging equal ones and folding what depends on numbers alone; kinds come later."""
 
     def __init__(self, expand: bool) -> None:
         self.expand = expand
-        self.nodes: list[Node] = []
-        self.keys: list[int] = []  # a structural hash of each node, the same in every process
+        self.ops: list[str] = []
+        self.args: list[tuple[int, ...]] = []
+        self.values: list[Any] = []
+        self.keys: list[int] = []  # a structural hash of each value, the same in every process
         self.index: dict[Any, int] = {}
 
-    def leaf(self, op: str, value: str | float, kind: Kind) -> int:
-        return self._node(op, (), value, kind)
+    def leaf(self, op: str, value: str | float) -> int:
+        # 0.0 and -0.0 are equal as keys and not the same number
+        key = value or ("zero", math.copysign(1, float(value)))
+        return self._value(key, op, (), value)
+
+    def expr(self, expr: str | float | Call, env: dict[str, int]) -> int:
+        """The value of an expression; a name that has none yet is an input."""
+        if isinstance(expr, Call):
+            return self.apply(expr.op, tuple([self.expr(arg, env) for arg in expr.args]))
+        if not isinstance(expr, str):
+            return self.leaf("number", float(expr))
+        if expr not in env:
+            env[expr] = self.leaf("input", expr)
+        return env[expr]
 
     def apply(self, op: str, args: tuple[int, ...]) -> int:
         p = PRIMITIVES[op]
-        if self.expand and p.form == "composite":
-            return self.expr(expansion(op), dict(zip(p.args, args, strict=True)))
-        if p.form == "pointwise" and all(self.nodes[a].op == "number" for a in args):
+        numbers = all(self.ops[a] == "number" for a in args)
+        if p.form == "composite" and (self.expand or numbers):
+            return self._expanded(op, args)
+        if numbers and p.form == "pointwise":
             value = self._fold(op, args)
             if math.isfinite(value):
-                return self.leaf("number", value, NUMBER)
+                return self.leaf("number", value)
         if p.commutative and self.keys[args[0]] > self.keys[args[1]]:
             args = (args[1], args[0])
-        return self._node(op, args, "", p.kind(*(self.nodes[a].kind for a in args)))
+        return self._value((op, args), op, args, "")
 
-    def expr(self, expr: str | float | Call, env: Mapping[str, int]) -> int:
-        if isinstance(expr, str):
-            return env[expr]
-        if isinstance(expr, Call):
-            return self.apply(expr.op, tuple(self.expr(arg, env) for arg in expr.args))
-        return self.leaf("number", float(expr), NUMBER)
+    def _expanded(self, op: str, args: tuple[int, ...]) -> int:
+        values = list(args)
+        for step in _recipe(op):
+            if isinstance(step, float):
+                values.append(self.leaf("number", step))
+            else:
+                values.append(self.apply(step[0], tuple([values[i] for i in step[1]])))
+        return values[-1]
 
     def _fold(self, op: str, args: tuple[int, ...]) -> float:
         with np.errstate(all="ignore"):
             meaning = PRIMITIVES[op].meaning
             assert meaning is not None
-            return float(meaning(NUMPY, *(np.float64(self.nodes[a].value) for a in args)))
+            return float(meaning(NUMPY, *(np.float64(self.values[a]) for a in args)))
 
-    def _node(self, op: str, args: tuple[int, ...], value: str | float, kind: Kind) -> int:
-        # 0.0 and -0.0 are equal as keys and not the same number
-        key = (op, args, value, math.copysign(1, value) if value == 0 else 1)
+    def _value(self, key: object, op: str, args: tuple[int, ...], value: str | float) -> int:
         found = self.index.get(key)
         if found is None:
-            found = self.index[key] = len(self.nodes)
-            self.nodes.append(Node(op, args, value, kind))
-            self.keys.append(zlib.crc32(repr((op, value, [self.keys[a] for a in args])).encode()))
+            found = self.index[key] = len(self.ops)
+            self.ops.append(op)
+            self.args.append(args)
+            self.values.append(value)
+            self.keys.append(_key(op, value, [self.keys[a] for a in args]))
         return found
+
+
+def _key(op: str, value: str | float, keys: list[int]) -> int:
+    """Orders the arguments of what is commutative: by structure, not by where they stand in a text."""
+    if not keys:
+        return zlib.crc32(f"{op} {value!r}".encode())
+    key = _salt(op)
+    for k in keys:
+        key = (key * 0x5DEECE66D + k) & 0xFFFFFFFFFFFF
+        key ^= key >> 21
+    return key
+
+
+@cache
+def _salt(op: str) -> int:
+    return zlib.crc32(op.encode())
+
+
+@cache
+def _recipe(op: str) -> tuple[float | tuple[str, tuple[int, ...]], ...]:
+    """The expansion of a composite as steps: a number, or a primitive of arguments and earlier steps by position."""
+    names = {name: i for i, name in enumerate(PRIMITIVES[op].args)}
+    steps: list[float | tuple[str, tuple[int, ...]]] = []
+
+    def place(expr: str | float | Call) -> int:
+        if isinstance(expr, str):
+            return names[expr]
+        steps.append((expr.op, tuple(map(place, expr.args))) if isinstance(expr, Call) else float(expr))
+        return len(names) + len(steps) - 1
+
+    place(expansion(op))
+    return tuple(steps)
 
 
 def graph(program: Program, *, expand: bool = False, hyper: Mapping[str, float] | None = None) -> Graph:
@@ -92,61 +140,67 @@ def graph(program: Program, *, expand: bool = False, hyper: Mapping[str, float] 
     States that have no influence on w are left out.
     """
     builder = _Builder(expand)
-    kinds = state_kinds(program)
-    env = {name: builder.leaf("input", name, NUMBER) for name in (*READABLE, "lr")}
-    for name, default in program.hyper:
-        if name != "lr":
-            env[name] = builder.leaf("number", float((hyper or {}).get(name, default)), NUMBER)
-    env["w"], env["g"] = builder.leaf("input", "w", TENSOR), builder.leaf("input", "g", TENSOR)
-    for name, kind in kinds.items():
-        env[name] = builder.leaf("input", name, kind)
+    numbers = {**program.defaults, **(hyper or {})}
+    env = {name: builder.leaf("number", float(numbers[name])) for name, _ in program.hyper if name != "lr"}
     for assign in program.body:
         env[assign.name] = builder.expr(assign.value, env)
-    outputs = [builder.expr(value, env) for value in program.returns]
-    return _prune(builder.nodes, outputs, program.states, kinds, {**program.defaults, **(hyper or {})})
-
-
-def _prune(
-    nodes: list[Node],
-    outputs: list[int],
-    states: tuple[State, ...],
-    kinds: Mapping[str, Kind],
-    hyper: Mapping[str, float],
-) -> Graph:
-    """Only live states, and only the nodes that the outputs need, in the order in which they are first needed."""
-    new = {state.name: output for state, output in zip(states, outputs[1:], strict=True)}
-    order: dict[int, int] = {}
-    live: set[str] = set()
-    pending = [outputs[0]]
-    while pending:
-        _visit(nodes, pending.pop(0), order)
-        for i in list(order):
-            name = nodes[i].value
-            if nodes[i].op == "input" and name in new and name not in live:
-                live.add(str(name))
-                pending.append(new[str(name)])
-    kept = tuple(Node(n.op, tuple(order[a] for a in n.args), n.value, n.kind) for n in (nodes[i] for i in order))
-    alive = tuple(s for s in states if s.name in live)
-    starts = tuple(
-        State(s.name, hyper[s.start] if isinstance(s.start, str) and s.start not in ("w", "lr") else s.start)
-        for s in alive
+    new_w, *new = (builder.expr(value, env) for value in program.returns)
+    order, live = _needed(builder, new_w, dict(zip(program.state_names, new, strict=True)))
+    states = tuple(
+        State(s.name, numbers[s.start] if isinstance(s.start, str) and s.start not in ("w", "lr") else s.start)
+        for s in program.states
+        if s.name in live
     )
-    ends = (order[outputs[0]], *(order[new[s.name]] for s in alive))
-    return Graph(kept, ends, starts, tuple(kinds[s.name] for s in alive))
+    outputs = (order[new_w], *(order[live[s.name]] for s in states))
+    ops, values = [builder.ops[i] for i in order], [builder.values[i] for i in order]
+    args = [tuple([order[a] for a in builder.args[i]]) for i in order]
+    kinds, state_kinds = _kinds(ops, args, values, outputs, states)
+    return Graph(tuple(map(Node, ops, args, values, kinds)), outputs, states, state_kinds)
 
 
-def _visit(nodes: list[Node], root: int, order: dict[int, int]) -> None:
-    """Number the nodes below root that have no number yet, arguments first."""
-    stack = [(root, False)]
-    while stack:
-        i, ready = stack.pop()
-        if i in order:
-            continue
-        if ready:
-            order[i] = len(order)
-        else:
-            stack.append((i, True))
-            stack.extend((a, False) for a in reversed(nodes[i].args))
+def _needed(builder: _Builder, new_w: int, new: Mapping[str, int]) -> tuple[dict[int, int], dict[str, int]]:
+    """What w needs: values in the order in which they are first needed, arguments first; and live states."""
+    order: dict[int, int] = {}
+    live: dict[str, int] = {}
+    pending = [new_w]
+    for root in pending:  # grows
+        stack = [root]
+        while stack:
+            i = stack[-1]
+            waiting = [a for a in builder.args[i] if a not in order]
+            if waiting:
+                stack += reversed(waiting)
+                continue
+            stack.pop()
+            order.setdefault(i, len(order))
+            name = builder.values[i]
+            if builder.ops[i] == "input" and name in new and name not in live:
+                live[name] = new[name]
+                pending.append(new[name])
+    return order, live
+
+
+def _kinds(
+    ops: list[str],
+    args: list[tuple[int, ...]],
+    values: list[Any],
+    outputs: tuple[int, ...],
+    states: tuple[State, ...],
+) -> tuple[list[Kind], tuple[Kind, ...]]:
+    """The kinds of all values and of the states: the smallest that fit (see inference.py, which also finds faults)."""
+    inputs = {"w": TENSOR, "g": TENSOR, **{s.name: TENSOR if s.start == "w" else NUMBER for s in states}}
+    while True:
+        kinds: list[Kind] = []
+        for op, positions, value in zip(ops, args, values, strict=True):
+            try:
+                kind = PRIMITIVES[op].kind(*[kinds[a] for a in positions]) if positions else inputs.get(value, NUMBER)
+            except KindError:  # a state that will turn out wider is reduced: for now as narrow as can be
+                kind = NUMBER
+            kinds.append(kind)
+        wider = {s.name: join(inputs[s.name], kinds[i]) for s, i in zip(states, outputs[1:], strict=True)}
+        if all(inputs[name] == kind for name, kind in wider.items()):
+            return kinds, tuple(wider.values())
+        inputs |= wider
 
 
 def canonical(program: Program, hyper: Mapping[str, float] | None = None) -> Program:
