@@ -1,7 +1,7 @@
 """Elementary functions for compiled kernels: float32 through float64 polynomials that LLVM turns into vector code.
 
-The float32 forms are accurate to about one unit in the last place over their whole domain. What has no polynomial
-here goes through the C library, one element at a time (its cost in the table says so).
+The float32 forms are accurate to about one unit in the last place over their whole domain. The remainder has no
+polynomial and goes through the C library, one element at a time (its cost in the table says so).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+
+from primitives.machines import circular
 
 F32, F64 = np.float32, np.float64
 LOG2_E = 1.4426950408889634
@@ -128,14 +130,47 @@ def tanh(x: float) -> float:
     return F32(series if abs(z) < 0.02 else 1.0 - 2.0 / (u + 1.0)) if x != 0 else x
 
 
-def _through_c(function: Any) -> Any:
-    """A float32 function by the C library's float64 one."""
+@njit(**INLINE)
+def arcsinh(x: float) -> float:
+    a = abs(F64(x))
+    q = a * a
+    series = a * (1.0 - q * (1.0 / 6.0 - q * (3.0 / 40.0 - q * (15.0 / 336.0))))
+    y = series if a < 0.02 else log64(a + np.sqrt(q + 1.0))
+    return F32(-y if x < 0 else y) if x != 0 else x
 
-    @njit(error_model="numpy")
-    def wrapped(x: float) -> float:
-        return F32(function(F64(x)))
 
-    return wrapped
+@njit(**INLINE)
+def arccosh(x: float) -> float:
+    z = F64(x)
+    return F32(log64(z + np.sqrt((z - 1.0) * (z + 1.0))) if z >= 1.0 else np.nan)
+
+
+@njit(**INLINE)
+def arctanh(x: float) -> float:
+    z = F64(x)
+    q = z * z
+    series = z * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q / 7.0)))
+    return F32(series if abs(z) < 0.02 else 0.5 * log64((1.0 + z) / (1.0 - z))) if x != 0 else x
+
+
+@njit(**INLINE)
+def cbrt(x: float) -> float:
+    y = exp64(log64(abs(F64(x))) / 3.0)
+    return F32(-y if x < 0 else y) if x != 0 else x
+
+
+@njit(**INLINE)
+def power(x: float, y: float) -> float:
+    """x**y as the C library has it, special values included; of a negative x for whole y only."""
+    z, w = F64(x), F64(y)
+    whole = np.floor(w) == w
+    odd = whole and np.floor(0.5 * w) * 2.0 != w and abs(w) < np.inf
+    r = exp64(w * log64(abs(z)))
+    negative = z < 0.0 or (z == 0.0 and 1.0 / z < 0.0)
+    r = -r if negative and odd else r
+    r = np.nan if z < 0.0 and not whole and z > -np.inf else r
+    r = 1.0 if w == 0.0 or z == 1.0 or (z == -1.0 and abs(w) == np.inf) else r
+    return F32(r)
 
 
 @njit(error_model="numpy")
@@ -164,11 +199,6 @@ def mod(x: float, y: float) -> float:
 
 
 @njit(error_model="numpy")
-def power(x: float, y: float) -> float:
-    return F32(F64(x) ** F64(y))
-
-
-@njit(error_model="numpy")
 def _power64(x: float, y: float) -> float:
     return x**y
 
@@ -177,10 +207,9 @@ def _power64(x: float, y: float) -> float:
 SINGLE: dict[str, Any] = {
     "F": F32, "exp": exp, "exp2": exp2, "exp10": exp10, "expm1": expm1, "log": log, "log2": log2,
     "log10": log10, "log1p": log1p, "sinh": sinh, "cosh": cosh, "tanh": tanh, "sqrt": np.sqrt, "floor": np.floor,
-    "mod": mod, "power": power, "cbrt": _through_c(_cbrt64),
-    "sin": _through_c(math.sin), "cos": _through_c(math.cos), "tan": _through_c(math.tan),
-    "arcsin": _through_c(np.arcsin), "arccos": _through_c(np.arccos), "arctan": _through_c(math.atan),
-    "arcsinh": _through_c(math.asinh), "arccosh": _through_c(np.arccosh), "arctanh": _through_c(np.arctanh),
+    "mod": mod, "power": power, "cbrt": cbrt,
+    "sin": circular.sin, "cos": circular.cos, "tan": circular.tan, "arcsin": circular.arcsin,
+    "arccos": circular.arccos, "arctan": circular.arctan, "arcsinh": arcsinh, "arccosh": arccosh, "arctanh": arctanh,
 }  # fmt: skip
 DOUBLE: dict[str, Any] = {
     "F": F64, "exp": np.exp, "exp2": np.exp2, "exp10": _exp10_64, "expm1": np.expm1, "log": np.log,

@@ -22,6 +22,7 @@ from primitives.table import PRIMITIVES
 OPERANDS = ("A", "B", "C", "E")  # the arrays of an instruction's arguments; D is its result
 POINTWISE = [p for p in PRIMITIVES.values() if p.form == "pointwise"]
 REDUCTIONS = [p for p in PRIMITIVES.values() if p.form in ("reduction", "model")]
+PERIODIC = ("sin", "cos", "tan")  # their vector forms hold up to FAR; what lies beyond is done again, by the C library
 CHEAP = 2.0  # primitives up to this cost get a loop of their own for numbers among their arguments
 
 
@@ -74,7 +75,11 @@ def _loop(p: Primitive, pattern: str, in_place: bool) -> list[str]:
             operands.append(f"c{k}")
         else:
             operands.append("D[j]" if k == target else f"{OPERANDS[k]}[j]")
-    return [*lines, "for j in range(n):", f"    D[j] = {_kernel(p, operands)}"]
+    lines += ["for j in range(n):", f"    D[j] = {_kernel(p, operands)}"]
+    if p.name in PERIODIC and not in_place:
+        exact = _kernel(p, ["float64(A[j])"]).replace(p.name, f"{p.name}_d")
+        lines += ["for j in range(n):", "    if abs(A[j]) > FAR:", f"        D[j] = F({exact})"]
+    return lines
 
 
 def _reduction(p: Primitive) -> list[str]:
@@ -138,7 +143,7 @@ def _double(line: str) -> str:
     return ast.unparse(_Rename({name: f"{name}_d" for name in _functions()}).visit(ast.parse(line)))
 
 
-COMPILED_IN = ("elementary.py", "pointers.py")
+COMPILED_IN = ("circular.py", "elementary.py", "pointers.py")
 TEMPLATE = Template((Path(__file__).parent / "template.txt").read_text(encoding="utf-8"))
 
 
