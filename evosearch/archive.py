@@ -137,14 +137,15 @@ class Population:
         return True
 
     def choose(self, rng: random.Random) -> Entry:
-        """The winner of a tournament, by believed score less the prices of length and states."""
+        """The winner of a tournament, by believed score less the prices of length, states and cost."""
         members = [self.members[rng.randrange(len(self.members))] for _ in range(self.evolution.tournament)]
         return max(members, key=self.value)
 
     def value(self, entry: Entry) -> float:
         """What tournaments compare."""
         bred, prices = entry.bred, self.evolution
-        return entry.believed - prices.length_price * bred.length - prices.state_price * bred.states
+        price = prices.length_price * bred.length + prices.state_price * bred.states + prices.cost_price * bred.cost
+        return entry.believed - price
 
     def thresholds(self, scoring: Scoring) -> dict[tuple[str, str], float]:
         """What the hurdles ask for: a quantile of the members' scores at each stage, less a margin."""
@@ -156,9 +157,9 @@ class Population:
             stage: float(np.quantile(scores, scoring.hurdle)) - scoring.margin for stage, scores in by_stage.items()
         }
 
-    def median(self) -> float:
-        """The middle of what is believed of the members."""
-        return float(np.median([entry.believed for entry in self.members]))
+    def quantile(self, part: float) -> float:
+        """A quantile of what is believed of the members."""
+        return float(np.quantile([entry.believed for entry in self.members], part))
 
     def _push(self, entry: Entry) -> None:
         self.members.append(entry)

@@ -50,6 +50,7 @@ class Evolution:
     restart_after: int = 20_000  # candidates without a new best before a fresh population, from start and best by turns
     length_price: float = 0.01  # taken from the score in tournaments for each statement
     state_price: float = 0.02  # and for each state
+    cost_price: float = 0.001  # and for each addition's worth of work; AdamW costs about 15
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ class Scoring:
     lrs: int = 3  # learning rates after the gate, a quarter of a decade apart
     seeds: int = 4  # seeds bought at a time
     max_seeds: int = 24  # no program buys more
-    again: float = 0.15  # probability that a tournament's winner is measured on fresh seeds, in place of a child
+    again: float = 0.05  # probability that a tournament's winner is measured on fresh seeds, in place of a child
     seed_pool: int = 32  # training seeds there are; the baseline is measured on each
-    hurdle: float = 0.5  # quantile of the population's scores that the next stage asks for
+    hurdle: float = 0.6  # quantile of the population's scores that the next stage asks for
     margin: float = 0.02  # less this
+    worth: float = 0.75  # quantile of the population from which on a program that is met again buys seeds
     oddness: bool = True  # refuse programs that treat (w, g) and (-w, -g) differently
     gradient_scale: bool = True  # refuse programs that lose when gradients are 100 times larger or smaller
     scale_loss: float = 0.5  # how much (log loss) they may lose then, at learning rates tuned again

@@ -123,7 +123,7 @@ class Search:
         scoring = self.config.scoring
         groups = scoring.seed_pool // scoring.seeds
         hurdles = Hurdles(self.archive.baseline, self.population.thresholds(scoring))
-        worth = self.population.median()
+        worth = self.population.quantile(scoring.worth)
         fresh: list[tuple[int, Candidate]] = []
         more: dict[int, list[tuple[int, Candidate]]] = {}
         for i, bred in enumerate(block.bred):

@@ -98,7 +98,8 @@ class _Builder:
             self.ops.append(op)
             self.args.append(args)
             self.values.append(value)
-            self.keys.append(_key(op, value, [self.keys[a] for a in args]))
+            # What is expanded is not shown as text: there any order will do.
+            self.keys.append(found if self.expand else _key(op, value, [self.keys[a] for a in args]))
         return found
 
 
@@ -238,6 +239,5 @@ def _last_step(g: Graph) -> tuple[int, ...]:
     is_lr = [g.nodes[a].op == "input" and g.nodes[a].value == "lr" for a in factors]
     if g.nodes[product].op != "multiply" or sum(is_lr) != 1:
         return ()
-    uses = sum(node.args.count(product) for node in g.nodes) + g.outputs.count(product)
-    own = g.outputs.count(g.outputs[0]) + sum(node.args.count(g.outputs[0]) for node in g.nodes)
-    return (g.outputs[0], product) if uses == 1 and own == 1 else ()
+    reads = [*g.outputs, *(a for node in g.nodes for a in node.args)]
+    return (g.outputs[0], product) if reads.count(product) == reads.count(g.outputs[0]) == 1 else ()
