@@ -104,14 +104,14 @@ class _Builder:
 
 
 def _key(op: str, value: str | float, keys: list[int]) -> int:
-    """Orders the arguments of what is commutative: by structure, not by where they stand in a text."""
+    """Orders the arguments of what is commutative: numbers, inputs, then the rest by structure, not by their place."""
     if not keys:
-        return zlib.crc32(f"{op} {value!r}".encode())
+        return zlib.crc32(f"{op} {value!r}".encode()) + (op != "number") * (1 << 48)
     key = _salt(op)
     for k in keys:
         key = (key * 0x5DEECE66D + k) & 0xFFFFFFFFFFFF
         key ^= key >> 21
-    return key
+    return key | 1 << 49
 
 
 @cache
@@ -188,18 +188,21 @@ def _kinds(
     outputs: tuple[int, ...],
     states: tuple[State, ...],
 ) -> tuple[list[Kind], tuple[Kind, ...]]:
-    """The kinds of all values and of the states: the smallest that fit (see inference.py, which also finds faults)."""
+    """The kinds of all values and of the states: the smallest that fit. KindError where none do (see inference.py)."""
     inputs = {"w": TENSOR, "g": TENSOR, **{s.name: TENSOR if s.start == "w" else NUMBER for s in states}}
     while True:
         kinds: list[Kind] = []
+        fault: KindError | None = None
         for op, positions, value in zip(ops, args, values, strict=True):
             try:
                 kind = PRIMITIVES[op].kind(*[kinds[a] for a in positions]) if positions else inputs.get(value, NUMBER)
-            except KindError:  # a state that will turn out wider is reduced: for now as narrow as can be
-                kind = NUMBER
+            except KindError as error:  # perhaps of a state that will turn out wider: for now as narrow as can be
+                kind, fault = NUMBER, error
             kinds.append(kind)
         wider = {s.name: join(inputs[s.name], kinds[i]) for s, i in zip(states, outputs[1:], strict=True)}
         if all(inputs[name] == kind for name, kind in wider.items()):
+            if fault is not None:
+                raise fault
             return kinds, tuple(wider.values())
         inputs |= wider
 
