@@ -159,4 +159,15 @@ class _Writer:
         )
 
 
-__all__ = ["INPUT_SLOTS", "IN_PLACE", "SHAPE_SLOTS", "Bytecode", "G", "Instruction", "Stretch", "UnsupportedError", "W"]
+__all__ = [
+    "INPUT_SLOTS",
+    "IN_PLACE",
+    "SHAPE_SLOTS",
+    "Bytecode",
+    "G",
+    "Instruction",
+    "Stretch",
+    "UnsupportedError",
+    "W",
+    "compile_program",
+]

@@ -43,7 +43,7 @@ class _Allocator:
                     place[i] = home
                 else:
                     late = home is not None and self.s.runs[i] != last_stage
-                    self._take_temporary(i, wide=late or i in self.crossing)
+                    self._take_temporary(i, position, wide=late or i in self.crossing)
                     if home is not None:
                         self.moved.append((home, i))
             self._release(i, position)
@@ -61,16 +61,24 @@ class _Allocator:
                     if s.runs[a] != s.runs[i]:
                         self.crossing.add(a)
 
+    def _overwritable(self, i: int, position: int) -> int | None:
+        """The argument that node i may replace element by element, in any machine: read here, once, and never again."""
+        vectors = [a for a in self.s.nodes[i].args if self.s.vector[a]]
+        if self.s.nodes[i].op not in IN_PLACE or vectors.count(vectors[0]) > 1:
+            return None
+        return vectors[0] if self.last_use[vectors[0]] == position else None
+
     def _may_go_home(self, i: int, position: int, home: int) -> bool:
-        """Whether nothing reads the old value any more, or only this node, element by element and in any machine."""
+        """Whether nothing will read the old value that is there."""
         old = self.old.get(home)
         last = -1 if old is None else self.last_use.get(old, -1)
-        if last != position:
-            return last < position
-        vectors = [a for a in self.s.nodes[i].args if self.s.vector[a]]
-        return vectors[0] == old and vectors.count(old) == 1 and self.s.nodes[i].op in IN_PLACE
+        return last < position or (last == position and self._overwritable(i, position) == old)
 
-    def _take_temporary(self, i: int, wide: bool) -> None:
+    def _take_temporary(self, i: int, position: int, wide: bool) -> None:
+        argument = self._overwritable(i, position)
+        if argument in self.temporary and argument not in self.home_of and self.temporary[argument][0] == wide:
+            self.temporary[i] = self.temporary[argument]
+            return
         if not self.free[wide]:
             self.free[wide].append(self.count[wide])
             self.count[wide] += 1
@@ -81,7 +89,8 @@ class _Allocator:
         for a in set(self.s.nodes[i].args):
             if a in self.temporary and self.last_use[a] == position and a not in self.home_of:
                 wide, k = self.temporary[a]
-                self.free[wide].append(k)
+                if self.temporary.get(i) != (wide, k):
+                    self.free[wide].append(k)
 
 
 def allocate(s: Schedule, base: int) -> Registers:
