@@ -54,9 +54,19 @@ def resume(args: argparse.Namespace) -> None:
     began = time.monotonic()
     path = Path(args.directory)
     config, store = directory.reopen(path)
-    if args.workers is not None:
-        config = dataclasses.replace(config, workers=_workers(args.workers)).check()
-    done, programs, budget = store.count(), config.programs, config.budget
+    try:
+        programs, budget = _extended(args, path, config, store.count())
+        if args.workers is not None:
+            config = dataclasses.replace(config, workers=_workers(args.workers)).check()
+    except ConfigError:
+        store.close()
+        raise
+    _go(config, path, store, programs, budget, began)
+
+
+def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -> tuple[int, float]:
+    """Up to how many candidates, or for how many seconds, a resumed search goes on."""
+    programs, budget = config.programs, config.budget
     if args.programs is not None:
         if not re.fullmatch(r"\+?\d+", args.programs):
             raise ConfigError("--programs of resume is +N candidates more, or N in all.")
@@ -68,7 +78,7 @@ def resume(args: argparse.Namespace) -> None:
         programs, budget = (programs if args.programs else 0), _seconds(args.budget.removeprefix("+"))
     if args.programs is None and args.budget is None and not budget and programs <= done:
         raise ConfigError(f"{path} is complete with {done} candidates; extend it with --programs +N or --budget +TIME.")
-    _go(config, path, store, programs, budget, began)
+    return programs, budget
 
 
 def _go(config: Config, path: Path, store: Store, programs: int, budget: float, began: float) -> None:

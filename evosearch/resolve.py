@@ -54,14 +54,14 @@ def _of_run(directory: Path, which: str) -> Program:
         if not (directory / "best.opt").is_file():
             raise ProgramError(f"{directory} has no best.opt; is it a run directory with a finished first block?")
         return _of_file(directory / "best.opt")
-    try:
-        _, store = reopen(directory)
-    except StoreError as error:
-        raise ProgramError(str(error)) from error
     if match := re.fullmatch(r"front\[(\d+)\]", which):
         return _of_front(directory, int(match[1]))
     if not re.fullmatch(r"-?\d+", which):
         raise ProgramError(f"'{which}' names no program of {directory}; use best, front[0] or a candidate's number.")
+    try:
+        _, store = reopen(directory)
+    except StoreError as error:
+        raise ProgramError(str(error)) from error
     row = store.row(int(which))
     store.close()
     if row is None or not row.bred.text:
@@ -72,6 +72,8 @@ def _of_run(directory: Path, which: str) -> Program:
 def _of_front(directory: Path, index: int) -> Program:
     import csv
 
+    if not (directory / "front.csv").is_file():
+        raise ProgramError(f"{directory} has no front.csv; is it a run directory with a finished first block?")
     with open(directory / "front.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if index >= len(rows):

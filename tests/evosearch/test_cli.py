@@ -1,0 +1,172 @@
+"""Commands print what they must; a wrong input is a sentence and exit code 2, and touches nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evosearch.cli import main
+from primitives.reference import names
+from proxies import PROXIES
+from tests.evosearch.small import search
+
+PROGRAMS = {
+    "unknown_primitive": "def f(w, g, *, lr=1):\n    return w - lr * sgin(g)\n",
+    "unknown_name": "def f(w, g, *, lr=1):\n    return w - lr * q\n",
+    "wrong_kinds": "def f(w, g, *, lr=1):\n    return w - lr * norm(lr) * g\n",
+    "unused_return": "def f(w, g, *, lr=1):\n    return w - lr * g, g\n",
+    "missing_state": "def f(w, g, m, *, lr=1):\n    return w - lr * g\n",
+    "empty": "",
+    "blank": "\n  \n",
+    "import": "import os\n\ndef f(w, g, *, lr=1):\n    return w - lr * g\n",
+    "import_inside": "def f(w, g, *, lr=1):\n    import os\n    return w - lr * g\n",
+    "call_out": "def f(w, g, *, lr=1):\n    return w - lr * __import__('os').system('touch owned')\n",
+    "prose": "dear optimizer,\n",
+}
+MUST_SAY = {
+    "unknown_primitive": "unknown primitive 'sgin'",
+    "unknown_name": "unknown variable 'q'",
+    "wrong_kinds": "norm cannot be applied",
+    "unused_return": "gives 2 values",
+    "missing_state": "gives 1 value",
+    "empty": "empty",
+    "import": "never executed",
+}
+
+
+def listing(path: Path) -> dict[str, int]:
+    return {str(p): 0 if p.is_dir() else p.stat().st_mtime_ns for p in sorted(path.rglob("*"))}
+
+
+def refused(arguments: list[str], capsys, cwd: Path) -> str:
+    """What is printed for a wrong input, having checked how."""
+    before = listing(cwd)
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = end.code
+    out, errors = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in errors
+    assert all(line.startswith("evosearch: ") and line.endswith((".", "?")) for line in errors.splitlines()), errors
+    assert listing(cwd) == before
+    return errors
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("command", ["inspect", "export", "run"])
+def test_wrong_programs(here, capsys, name, command):
+    (here / "bad.opt").write_text(PROGRAMS[name])
+    arguments = {"inspect": ["bad.opt"], "export": ["bad.opt", "-o", "out.py"], "run": ["--from", "bad.opt"]}[command]
+    errors = refused([command, *arguments], capsys, here)
+    assert MUST_SAY.get(name, "") in errors
+    assert "bad.opt" in errors
+
+
+def test_all_faults_of_a_program_at_once(here, capsys):
+    (here / "bad.opt").write_text("def f(w, g, m, *, lr=1):\n    x = sgin(q)\n    return w - lr * x\n")
+    errors = refused(["inspect", "bad.opt"], capsys, here)
+    assert len(errors.splitlines()) == 3
+    assert all("line " in line and "column " in line for line in errors.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["inspect", "lyon"], "did you mean 'lion'"),
+        (["inspect", "nothing.opt"], "no file nothing.opt"),
+        (["inspect", "."], "directory"),
+        (["inspect", ".:best"], "best.opt"),
+        (["inspect", ".:7"], "not a run directory"),
+        (["inspect", "binary"], "cannot be read as text"),
+        (["export", "lion"], "--output"),
+        (["export", "lion", "-o", "."], "is a directory"),
+        (["export", "lion", "-o", "no/such/place.py"], "cannot write"),
+        (["export", "lion", "-o", "x.py", "--class", "1x"], "no name for a class"),
+        (["resume", "."], "not a run directory"),
+        (["resume", "nowhere"], "not a run directory"),
+        (["run", "--out", "."], "not empty"),
+        (["run", "--out", "binary"], "is a file"),
+        (["run", "--proxy", "digit"], "no proxy called 'digit'"),
+        (["run", "--workers", "0"], "positive number"),
+        (["run", "--workers", "-1"], "positive number"),
+        (["run", "--workers", "many"], "positive number"),
+        (["run", "--programs", "0"], "at least 1"),
+        (["run", "--programs", "some"], "invalid int value"),
+        (["run", "--budget", "soon"], "90s, 10m or 2h"),
+        (["run", "--budget", "0s"], "90s, 10m or 2h"),
+        (["run", "--device", "cuda"], "--device cpu"),
+        (["run", "--only", "sgin"], "no primitive 'sgin'"),
+        (["run", "--only", "sign", "--without", "sign"], "leave no primitive"),
+        (["run", "--max-length", "0"], "at least 1"),
+        (["run", "missing.toml"], "cannot read"),
+        (["run", "binary"], "not a TOML file"),
+        (["run", "misspelt.toml"], "did you mean 'population'"),
+        (["run", "wrong.toml"], "must be of type int"),
+        (["fly"], "invalid choice"),
+        ([], "required"),
+        (["run", "--fast"], "unrecognized arguments"),
+    ],
+)
+def test_other_wrong_inputs(here, capsys, arguments, says):
+    (here / "binary").write_bytes(bytes(range(256)))
+    (here / "misspelt.toml").write_text("[evolution]\npopulatoin = 3\n")
+    (here / "wrong.toml").write_text('programs = "many"\n')
+    errors = refused(arguments, capsys, here)
+    assert says in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_run_that_is_complete_says_how_to_extend_it(here, capsys):
+    search(here / "run")
+    assert "--programs +N" in refused(["resume", "run"], capsys, here)
+    assert "can only add" in refused(["resume", "run", "--programs", "5"], capsys, here)
+    assert "evosearch resume" in refused(["run", "--out", "run"], capsys, here)
+    assert "front of run has" in refused(["inspect", "run:front[999]"], capsys, here)
+    assert "no candidate 999" in refused(["inspect", "run:999"], capsys, here)
+    assert main(["inspect", "run:best"]) == 0
+    shown = capsys.readouterr().out
+    assert "descends from the start" in shown
+    assert "def best(w, g" in shown
+    assert main(["inspect", "run:best", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lineage"][0]["number"] == -1
+    assert main(["resume", "run", "--programs", "+16", "--workers", "1"]) == 0
+    assert "evosearch export run:best" in capsys.readouterr().out
+
+
+def test_lists(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in names())
+    assert main(["proxies"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in PROXIES)
+
+
+@pytest.mark.parametrize("name", names())
+def test_inspect_and_export_every_reference_program(here, capsys, name):
+    assert main(["inspect", name]) == 0
+    assert f"def {name}(w, g" in capsys.readouterr().out
+    assert main(["export", name, "-o", "optimizer.py", "--class", "Mine"]) == 0
+    assert "from optimizer import Mine" in capsys.readouterr().out
+    compile((here / "optimizer.py").read_text(), "optimizer.py", "exec")
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom evosearch.cli import main\n"
+        "try:\n    main(['run', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numba', 'ray', 'scipy', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,197 @@
+"""Same seed, same run, whatever the workers do; nothing is lost; one sick candidate harms no other."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.util
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from evosearch import directory, lineage
+from evosearch.breed import make_context
+from evosearch.evaluate import evaluate
+from evosearch.resolve import resolve
+from evosearch.workers import InProcess, Job
+from primitives.text import problems, show
+from tests.evosearch.small import MAKE_CONTEXT, SMALL, rows, scoring, search
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished small search."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    return search(path)
+
+
+def test_same_seed_same_rows_and_another_seed_others(whole, tmp_path):
+    again = search(tmp_path / "again")
+    other = search(tmp_path / "other", dataclasses.replace(SMALL, seed=1))
+    assert rows(again.directory) == rows(whole.directory)
+    assert rows(other.directory) != rows(whole.directory)
+    assert [line.score for line in again.lines] == [line.score for line in whole.lines]
+
+
+def test_the_search_found_trained_and_bought_seeds(whole):
+    tally = whole.search.tally
+    assert tally.generated == SMALL.programs
+    assert tally.trained > 10
+    assert tally.hits > 0
+    assert any(entry.seeds > SMALL.scoring.seeds for entry in whole.search.archive.entries.values())
+    assert [line.name for line in whole.lines[:2]] == ["adamw, tuned", "lion, tuned"]
+    assert whole.lines[0].score == 0
+
+
+def test_n_and_m_are_n_plus_m(whole, tmp_path):
+    for first in (1, 40, 95):
+        path = tmp_path / str(first)
+        search(path, programs=first)
+        assert len([row for row in rows(path) if row[0] >= 0]) == first
+        search(path)
+        assert rows(path) == rows(whole.directory)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_the_size_of_batches_changes_nothing(whole, tmp_path, batch):
+    assert rows(search(tmp_path / "run", scoring(batch=batch)).directory) == rows(whole.directory)
+
+
+class Shuffled(InProcess):
+    """Finishes jobs in a random order."""
+
+    def submit(self, job: Job) -> None:
+        super().submit(dataclasses.replace(job, priority=random.randrange(1000)))
+
+
+def test_the_order_of_results_changes_nothing(whole, tmp_path):
+    workers = Shuffled(MAKE_CONTEXT, (SMALL,))
+    assert rows(search(tmp_path / "run", workers=workers).directory) == rows(whole.directory)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from proxies.threads import pin_environment
+pin_environment()
+from tests.evosearch.small import search
+search(Path(sys.argv[1]))
+"""
+
+
+def test_kill_nine_loses_nothing(whole, tmp_path):
+    path = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and (path / "store.sqlite").exists() and len(rows_or_none(path)) > 20:
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = rows_or_none(path)
+    assert 0 < len(before) <= len(rows(whole.directory))
+    search(path)
+    assert rows(path) == rows(whole.directory)
+
+
+def rows_or_none(path: Path) -> list[tuple[object, ...]]:
+    try:
+        return rows(path)
+    except Exception:  # the schema may not be there yet
+        return []
+
+
+def fragile(context, hurdles, items):
+    """An evaluation that cannot bear programs with `sign`."""
+    if any("sign" in item.text for item in items):
+        raise RuntimeError("sick")
+    return evaluate(context, hurdles, items)
+
+
+class Fragile(InProcess):
+    """Evaluates with `fragile`."""
+
+    def submit(self, job: Job) -> None:
+        if job.handler == "evosearch.evaluate:evaluate":
+            job = dataclasses.replace(job, handler="tests.evosearch.test_search:fragile")
+        super().submit(job)
+
+
+def test_a_candidate_that_brings_workers_down_is_a_row_and_harms_no_other(tmp_path):
+    path = search(tmp_path / "run", workers=Fragile(make_context, (SMALL,))).directory
+    _, store = directory.reopen(path)
+    found = [row for row in store.rows(0) if row.measured is not None]
+    store.close()
+    sick = [row for row in found if "sign" in row.bred.text]
+    assert sick
+    assert all(row.measured.status == "crash" and "sick" in row.measured.reason for row in sick)
+    assert all(row.measured.status != "crash" for row in found if row not in sick)
+
+
+def test_the_files_of_a_run(whole):
+    best = resolve(f"{whole.directory}:best")
+    assert problems(show(best)) == ()
+    with open(whole.directory / "front.csv", newline="", encoding="utf-8") as file:
+        front = list(csv.DictReader(file))
+    assert front
+    assert resolve(f"{whole.directory}:front[0]").states == resolve(f"{whole.directory}:{front[0]['number']}").states
+    steps = lineage.of(f"{whole.directory}:best")
+    assert steps[0].number < 0
+    assert steps[-1].number == int(front[0]["number"])
+    assert not list(whole.directory.glob("*.partial"))
+
+
+def test_the_best_program_is_a_torch_optimizer(whole):
+    spec = importlib.util.spec_from_file_location("best_of_a_run", whole.directory / "best.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = torch.nn.Linear(3, 2)
+    before = model.weight.detach().clone()
+    optimizer = module.Best(model.parameters(), lr=0.01)
+    model(torch.ones(4, 3)).square().mean().backward()
+    optimizer.step()
+    assert torch.isfinite(model.weight).all()
+    assert not torch.equal(model.weight, before)
+
+
+def test_several_programs_can_start(tmp_path):
+    config = dataclasses.replace(
+        SMALL, programs=16, evolution=dataclasses.replace(SMALL.evolution, start=("adamw", "sgd", "lion"))
+    )
+    result = search(tmp_path / "run", config)
+    assert [entry.bred.number for entry in result.search.founders] == [-1, -2, -3]
+    assert all(entry.complete for entry in result.search.founders)
+
+
+@pytest.mark.parametrize("workers", [pytest.param("1"), pytest.param("2", marks=pytest.mark.ray)])
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, workers):
+    command = [sys.executable, "-m", "evosearch.cli", "run", "--budget", "100s", "--workers", workers, "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and len(rows_or_none(tmp_path / "run")) < 200:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    saved = re.search(r"(\d+) candidates are saved. Go on with: evosearch resume run", out)
+    assert saved
+    assert int(saved[1]) == len(rows(tmp_path / "run")) - 1
+
+
+@pytest.mark.ray
+def test_ray_workers_give_the_same_rows(whole, tmp_path):
+    for count in (1, 2):
+        assert rows(search(tmp_path / str(count), workers=count).directory) == rows(whole.directory)
