@@ -46,12 +46,15 @@ class Archive:
     def __init__(self, scoring: Scoring, floors: Mapping[str, float], baseline: Baseline) -> None:
         self.scoring, self.floors, self.baseline = scoring, floors, baseline
         self.entries: dict[str, Entry] = {}
+        self.complete: list[Entry] = []  # those that passed every hurdle, as they came
 
     def add(self, bred: Bred, measured: Measured) -> Entry:
         """Enter a program that was measured for the first time."""
         entry = self.entries[bred.fingerprint] = Entry(bred, measured.status, measured.reason)
         entry.scheduled = self.scoring.seeds
         self._grow(entry, measured.stages)
+        if entry.complete:
+            self.complete.append(entry)
         return entry
 
     def more(self, entry: Entry, measured: Measured) -> None:
@@ -88,25 +91,28 @@ class Archive:
         """The score of a stage on each of its seeds."""
         return per_seed(stage, self.baseline.logs[stage.proxy][stage.kind], self.floors[stage.proxy])
 
-    def complete(self) -> list[Entry]:
-        """The entries that passed every hurdle, the most believable first."""
-        done = [entry for entry in self.entries.values() if entry.complete]
-        return sorted(done, key=lambda entry: (-entry.believed, entry.bred.number))
+    def ranking(self) -> list[Entry]:
+        """The entries that passed every hurdle, the most believable first; of equals, the simpler."""
+        return sorted(self.complete, key=_rank)
 
     def leader(self) -> Entry | None:
         """The first of them."""
-        done = (entry for entry in self.entries.values() if entry.complete)
-        return max(done, key=lambda entry: (entry.believed, -entry.bred.number), default=None)
+        return min(self.complete, key=_rank, default=None)
 
     def front(self) -> list[Entry]:
         """The Pareto front: no other complete entry is as good in score, length, states and cost, and better in one."""
         front: list[Entry] = []
-        for entry in self.complete():
+        for entry in self.ranking():
             b = entry.bred
             rivals = (r.bred for r in front)
             if not any(r.length <= b.length and r.states <= b.states and r.cost <= b.cost for r in rivals):
                 front.append(entry)
         return front
+
+
+def _rank(entry: Entry) -> tuple[float, int, int, float, int]:
+    bred = entry.bred
+    return -entry.believed, bred.length, bred.states, bred.cost, bred.number
 
 
 class Population:

@@ -180,11 +180,12 @@ def contestants(search: Search, bar: Baseline, lion: Tuned, prologue: Prologue) 
         Contestant(name, text, exponents, b.length, b.states, b.cost)
         for (name, text, exponents), b in zip(references, bred, strict=True)
     ]
-    taken = {b.fingerprint for b in bred}
-    for entry in search.archive.complete():
-        b = entry.bred
+    taken: set[object] = {b.fingerprint for b in bred}
+    for entry in search.archive.ranking():
+        b, behaviour = entry.bred, tuple(stage.losses for stage in entry.full.values())
         if len(rows) >= 2 + config.scoring.final_programs:
             break
-        if b.fingerprint not in taken and b.number >= 0:
+        if b.fingerprint not in taken and behaviour not in taken and b.number >= 0:
+            taken.add(behaviour)  # programs that differ in what never happens stand in the table once
             rows.append(Contestant(str(b.number), b.text, entry.exponents, b.length, b.states, b.cost, entry.score))
     return rows

@@ -39,6 +39,7 @@ class Block:
     measured: dict[int, Measured | None] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)  # stored ones of an earlier session
     waiting: set[int] = field(default_factory=set)  # tickets of jobs under way
+    leader: Entry | None = None  # the best program, where it is measured once more in the first place
 
 
 @dataclass
@@ -107,8 +108,11 @@ class Search:
         if first < self.stored:
             rows = self.store.rows(first, first + count)
             block.rows = {row.bred.number - first: row for row in rows}
+        leader = self.archive.leader()
         for i in range(count):
             block.parents.append(self.population.choose(self._rng("parent", first + i)))
+        if leader is not None and self._may_buy(leader):
+            block.parents[0] = block.leader = leader
         block.bred = [block.rows[i].bred if i in block.rows else None for i in range(count)]
         todo = [i for i in range(count) if i not in block.rows]
         for k in range(0, len(todo), BREED_JOB):
@@ -161,6 +165,8 @@ class Search:
 
     def _again(self, block: Block, i: int) -> bool:
         """Whether candidate i is its parent once more, to buy seeds before it wins more tournaments."""
+        if block.parents[i] is block.leader and i == 0:
+            return True
         unsure = self._may_buy(block.parents[i])
         return unsure and self._rng("again", block.first + i).random() < self.config.scoring.again
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,13 @@ def rows_or_none(path: Path) -> list[tuple[object, ...]]:
         return []
 
 
+def unbearable(text: str) -> bool:
+    return zlib.crc32(text.encode()) % 5 == 0
+
+
 def fragile(context, hurdles, items):
-    """An evaluation that cannot bear programs with `sign`."""
-    if any("sign" in item.text for item in items):
+    """An evaluation that cannot bear one program in five."""
+    if any(unbearable(item.text) and not item.founder for item in items):
         raise RuntimeError("sick")
     return evaluate(context, hurdles, items)
 
@@ -131,7 +136,7 @@ def test_a_candidate_that_brings_workers_down_is_a_row_and_harms_no_other(tmp_pa
     _, store = directory.reopen(path)
     found = [row for row in store.rows(0) if row.measured is not None]
     store.close()
-    sick = [row for row in found if "sign" in row.bred.text]
+    sick = [row for row in found if unbearable(row.bred.text)]
     assert sick
     assert all(row.measured.status == "crash" and "sick" in row.measured.reason for row in sick)
     assert all(row.measured.status != "crash" for row in found if row not in sick)
