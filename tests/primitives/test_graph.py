@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from primitives.graph import canonical, graph
 from primitives.inference import state_kinds
-from primitives.kinds import PER_TENSOR, TENSOR
-from primitives.program import Program
+from primitives.kinds import PER_TENSOR, TENSOR, KindError
+from primitives.program import Call, Program
 from primitives.reference import names, reference
 from primitives.text import parse, problems, show
 from tests.primitives.batches import Problem, interpret
@@ -163,3 +163,8 @@ def test_hyperparameters_can_be_replaced():
     assert canonical(program, {"beta": 0.25}) != canonical(program)
     assert "0.25" in show(canonical(program, {"beta": 0.25}))
     assert graph(parse("def f(w, g, s=a, *, lr=1, a=2):\n    return w - s, s\n"), hyper={"a": 7}).states[0].start == 7
+
+
+def test_a_program_of_wrong_kinds_is_refused():
+    with pytest.raises(KindError):
+        graph(Program("f", (), (("lr", 0.1),), (), (Call("norm", ("lr",)),)))

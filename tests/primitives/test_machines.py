@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from primitives.machines import kernels
 from primitives.machines.numba_machine import NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.namespaces import NUMPY
@@ -234,3 +240,83 @@ def trajectory(batch: Batch) -> list[list[Array]]:
 
 def same_bits(a: Sequence[Array], b: Sequence[Array]) -> bool:
     return all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+
+
+def python(code: str, **environment: str) -> subprocess.Popen[str]:
+    """Another process, with a cache of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | environment, text=True, stdout=subprocess.PIPE
+    )
+
+
+NEW_PRIMITIVE = """
+from primitives import table
+from primitives.primitive import primitive
+table.PRIMITIVES["half"] = primitive("half", "x", lambda f, x: x / 2, "x/2", kernel="x/F(2)")
+from primitives.machines import kernels
+assert "D[j] = A[j] / F(2)" in kernels.source("float32")
+assert ("half", "T", False) in kernels.OPCODES
+from primitives.bytecode import compile_program
+from primitives.text import parse
+code = compile_program(parse("def f(w, g):\\n    return half(g)\\n"))
+print(code.stretches[0].body[0].op)
+"""
+
+
+def test_a_new_entry_of_the_table_is_in_the_machine():
+    process = python(NEW_PRIMITIVE)
+    assert process.communicate()[0].strip() == "half"
+
+
+def test_the_source_is_python_and_names_every_primitive():
+    for dtype in ("float32", "float64"):
+        text = kernels.source(dtype)
+        ast.parse(text)
+        assert len(kernels.OPCODES) == len(set(kernels.OPCODES.values()))
+        assert all(f"op == {code}:" in text for code in kernels.OPCODES.values())
+    assert {op for op, _, _ in kernels.OPCODES} >= {p.name for p in POINTWISE if p.arity}
+
+
+def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOSEARCH_CACHE", str(tmp_path / "here"))
+    assert kernels.cache_folder() == tmp_path / "here"
+
+
+def test_a_cache_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    monkeypatch.setenv("EVOSEARCH_CACHE", str(blocked / "below"))
+    folder = kernels.cache_folder()
+    assert folder.is_dir()
+    assert blocked not in folder.parents
+
+
+def test_what_is_compiled_in_is_part_of_the_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("EVOSEARCH_CACHE", str(tmp_path))
+    for name in kernels.COMPILED_IN:
+        assert Path(kernels.__file__).with_name(name).exists()
+    assert set(kernels.COMPILED_IN) >= {
+        f"{name}.py" for name in ("elementary", "pointers") if f"machines.{name} import" in kernels.source("float32")
+    }
+
+
+COMPILE = """
+import numpy as np
+from primitives.machines import kernels
+machine = kernels.load("float32")
+code = np.array([[kernels.NUMBER_OPCODES["exp"], 1, 0, 0, 0, 0]], np.int32)
+code[0, 2] = 0
+numbers = np.array([1.0, 0.0])
+machine.run_numbers(code, 0, 1, numbers)
+print(numbers[1])
+"""
+
+
+def test_two_processes_may_compile_at_the_same_time(tmp_path):
+    both = [python(COMPILE, EVOSEARCH_CACHE=str(tmp_path)) for _ in range(2)]
+    assert [float(process.communicate()[0]) for process in both] == [pytest.approx(np.e)] * 2
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(list(tmp_path.glob("machine_float32_*.py"))) == 1
+    assert not list(tmp_path.glob("*.tmp"))
+    again = python(COMPILE, EVOSEARCH_CACHE=str(tmp_path))
+    assert float(again.communicate()[0]) == pytest.approx(np.e)
