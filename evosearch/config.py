@@ -6,6 +6,8 @@ import dataclasses
 import difflib
 import tomllib
 from dataclasses import dataclass, field
+from math import inf
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -94,32 +96,65 @@ class Config:
 
     def check(self) -> Config:
         """Itself, or ConfigError with the first thing that is wrong."""
-        for value, name, least in (
-            (self.programs, "programs", 0),
-            (self.language.max_states, "language.max_states", 0),
-            (self.language.max_length, "language.max_length", 1),
-            (self.evolution.population, "evolution.population", 2),
-            (self.evolution.tournament, "evolution.tournament", 1),
-            (self.evolution.block, "evolution.block", 1),
-            (self.evolution.lag, "evolution.lag", 3),
-            (self.scoring.gate_lrs, "scoring.gate_lrs", 1),
-            (self.scoring.lrs, "scoring.lrs", 1),
-            (self.scoring.seeds, "scoring.seeds", 1),
-            (self.scoring.seed_pool, "scoring.seed_pool", self.scoring.seeds),
-            (self.scoring.final_seeds, "scoring.final_seeds", 2),
-            (self.scoring.tune, "scoring.tune", 1),
-        ):
-            if value < least:
-                raise ConfigError(f"{name} is {value} and must be at least {least}.")
+        for name, (least, most) in LIMITS.items():
+            value = attrgetter(name)(self)
+            if not least <= value <= most:  # NaN is not
+                bound = f"at least {least:g}" if value < least else f"at most {most:g}" if value > most else "a number"
+                raise ConfigError(f"{name} is {value} and must be {bound}.")
+        scoring, mutations = self.scoring, self.mutations
+        for seeds, key in ((scoring.seeds, "seeds"), (scoring.max_seeds, "max_seeds")):
+            if seeds > scoring.seed_pool:
+                raise ConfigError(f"scoring.{key} is {seeds}, more than the {scoring.seed_pool} of scoring.seed_pool.")
+        if not any((mutations.insert, mutations.delete, mutations.change, mutations.resample, mutations.scale)):
+            raise ConfigError("one of the weights in mutations must be above 0.")
         if self.workers == 0 or self.workers < -1:
             raise ConfigError("--workers is a positive number of processes, or 'auto' for one for each core.")
         if self.device != "cpu":
             raise ConfigError(f"the device '{self.device}' is not supported yet; use --device cpu.")
         if not self.proxies:
             raise ConfigError("a search needs at least one proxy; see `evosearch proxies`.")
+        if len(set(self.proxies)) < len(self.proxies):
+            raise ConfigError("proxies names a proxy twice.")
         if not self.evolution.start:
             raise ConfigError("a search needs at least one starting program; see `evosearch list`.")
         return self
+
+
+# Smallest and largest value of each number; beyond them a search would hang, or break hours later.
+LIMITS: dict[str, tuple[float, float]] = {
+    "programs": (0, inf),
+    "budget": (0, inf),
+    "language.max_states": (0, inf),
+    "language.max_length": (1, inf),
+    "language.max_cost": (0, inf),
+    **{f"mutations.{name}": (0, 1e6) for name in ("insert", "delete", "change", "resample", "scale")},
+    "mutations.again": (0, 0.9),
+    "evolution.population": (2, inf),
+    "evolution.tournament": (1, inf),
+    "evolution.block": (1, inf),
+    "evolution.lag": (3, inf),
+    "evolution.copies": (0, 1),
+    "evolution.restart_after": (1, inf),
+    "evolution.length_price": (0, 1e6),
+    "evolution.state_price": (0, 1e6),
+    "evolution.cost_price": (0, 1e6),
+    "scoring.gate_lrs": (1, inf),
+    "scoring.gate_steps": (0.01, 1),
+    "scoring.lrs": (1, inf),
+    "scoring.seeds": (1, inf),
+    "scoring.max_seeds": (1, inf),
+    "scoring.again": (0, 1),
+    "scoring.seed_pool": (1, 1e6),
+    "scoring.hurdle": (0, 1),
+    "scoring.margin": (-inf, inf),
+    "scoring.worth": (0, 1),
+    "scoring.scale_loss": (0, inf),
+    "scoring.batch": (1, inf),
+    "scoring.deadline": (1, inf),
+    "scoring.tune": (1, inf),
+    "scoring.final_seeds": (2, inf),
+    "scoring.final_programs": (0, inf),
+}
 
 
 def load(path: Path) -> Config:
