@@ -39,7 +39,7 @@ def _weighted(x: Degree, y: Degree, a: Degree) -> Degree:
     return same(x, y) if a == 0 else None
 
 
-def _unary(name: str, formula: str = "", *, cost: float, ulps: int = 2, **more: Any) -> Primitive:
+def _unary(name: str, formula: str = "", *, cost: float, ulps: int = 1, **more: Any) -> Primitive:
     """A function of one argument that NumPy, torch and the compiled machines have under one name."""
     return primitive(name, "x", lambda f, x: getattr(f, name)(x), formula, cost=cost, ulps=ulps, **more)
 
@@ -59,7 +59,7 @@ ARITHMETIC = (
     primitive("subtract", "x y", lambda f, x, y: x - y, "x - y", degree=same, infix="-"),
     primitive("multiply", "x y", lambda f, x, y: x * y, "x*y", degree=added, infix="*", commutative=True),
     primitive("divide", "x y", lambda f, x, y: x / y, "x/y", degree=_quotient, infix="/", cost=1),
-    primitive("power", "x y", lambda f, x, y: f.power(x, y), "x**y", infix="**", cost=32, ulps=2),
+    primitive("power", "x y", lambda f, x, y: f.power(x, y), "x**y", infix="**", cost=32, ulps=1),
     primitive("mod", "x y", lambda f, x, y: f.mod(x, y), "Mod(x, y)", kernel="mod(x, y)", degree=same,
               infix="%", cost=60),
     primitive("negative", "x", lambda f, x: -x, "-x", degree=times(1), torch="-x"),
@@ -69,7 +69,7 @@ ARITHMETIC = (
     primitive("cube", "x", lambda f, x: x * x * x, "x**3", kernel="x*x*x", degree=times(3), torch="x**3"),
     primitive("sqrt", "x", lambda f, x: f.sqrt(x), degree=times(0.5), cost=1.2),
     primitive("cbrt", "x", lambda f, x: f.cbrt(x), "sign(x)*Abs(x)**Rational(1, 3)", kernel="cbrt(x)",
-              degree=times(1 / 3), cost=22, ulps=4, torch="torch.sign(x) * torch.abs(x)**(1 / 3)"),
+              degree=times(1 / 3), cost=22, ulps=1, torch="torch.sign(x) * torch.abs(x)**(1 / 3)"),
     primitive("reciprocal", "x", lambda f, x: 1 / x, "1/x", kernel="F(1)/x", degree=times(-1), cost=1,
               torch="1 / x"),
     primitive("max", "x y", lambda f, x, y: f.maximum(x, y), "Max(x, y)", degree=same, commutative=True,
@@ -84,7 +84,7 @@ ARITHMETIC = (
 FUNCTIONS = (
     _unary("exp", cost=8),
     _unary("exp2", "2**x", kernel="exp2(x)", cost=10),
-    _unary("exp10", "10**x", kernel="exp10(x)", cost=10, ulps=4, torch="10.0**x"),
+    _unary("exp10", "10**x", kernel="exp10(x)", cost=10, ulps=1, torch="10.0**x"),
     _unary("expm1", "exp(x) - 1", kernel="expm1(x)", cost=10),
     _unary("log", cost=8),
     _unary("log2", "log(x)/log(2)", kernel="log2(x)", cost=8),
@@ -122,13 +122,13 @@ PROTECTED = (
     primitive("sqrt_abs", "x", lambda f, x: f.sqrt(f.abs(x)), "sqrt(Abs(x))", kernel="sqrt(abs(x))",
               degree=times(0.5), cost=1.2, protects="sqrt", torch="torch.sqrt(torch.abs(x))"),
     primitive("log_abs", "x", lambda f, x: f.log(f.abs(x)), "log(Abs(x))", kernel="log(abs(x))",
-              cost=8, ulps=2, protects="log", torch="torch.log(torch.abs(x))"),
+              cost=8, ulps=1, protects="log", torch="torch.log(torch.abs(x))"),
     primitive("log2_abs", "x", lambda f, x: f.log2(f.abs(x)), "log(Abs(x))/log(2)", kernel="log2(abs(x))",
-              cost=8, ulps=2, protects="log2", torch="torch.log2(torch.abs(x))"),
+              cost=8, ulps=1, protects="log2", torch="torch.log2(torch.abs(x))"),
     primitive("log10_abs", "x", lambda f, x: f.log10(f.abs(x)), "log(Abs(x))/log(10)", kernel="log10(abs(x))",
-              cost=8, ulps=2, protects="log10", torch="torch.log10(torch.abs(x))"),
+              cost=8, ulps=1, protects="log10", torch="torch.log10(torch.abs(x))"),
     primitive("log1p_abs", "x", lambda f, x: f.log1p(f.abs(x)), "log(1 + Abs(x))", kernel="log1p(abs(x))",
-              cost=12, ulps=2, protects="log1p", torch="torch.log1p(torch.abs(x))"),
+              cost=12, ulps=1, protects="log1p", torch="torch.log1p(torch.abs(x))"),
     composite("reciprocal_eps", "x", f"1 / (x + {EPS})", cost=2.5, protects="reciprocal"),
     composite("divide_eps", "x y", f"x / (y + {EPS})", cost=2.5, protects="divide"),
 )  # fmt: skip
