@@ -31,8 +31,8 @@ class Language:
 class Mutations:
     """Relative weights of the mutations, and how many a child gets."""
 
-    insert: float = 1.0
-    delete: float = 1.0
+    insert: float = 1.0  # a new statement, where something is used
+    delete: float = 1.0  # a statement; one of its arguments takes its place
     change: float = 1.0  # another argument
     resample: float = 0.5  # a constant, anew
     scale: float = 0.5  # a constant times 2^a, a ~ N(0, 1)
@@ -44,8 +44,8 @@ class Evolution:
     """Regularized evolution (Real et al. 2019), warm-started."""
 
     start: tuple[str, ...] = ("adamw",)  # founders
-    population: int = 400
-    tournament: int = 12
+    population: int = 400  # members
+    tournament: int = 12  # members drawn for each parent
     block: int = 128  # candidates that are bred together
     lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before
     copies: float = 0.02  # part of the population that one fingerprint may hold (founders are exempt)
@@ -83,12 +83,12 @@ class Scoring:
 class Config:
     """One search. Tasks, language and seed are fixed once it has begun; `programs` and `budget` may grow."""
 
-    proxies: tuple[str, ...] = ("digits",)
+    proxies: tuple[str, ...] = ("digits",)  # tasks, in the order in which a candidate meets them
     programs: int = 0  # candidates to generate; 0: until the budget ends
     budget: float = 0.0  # seconds, for the whole command; 0: no limit
-    seed: int = 0
+    seed: int = 0  # same seed, same rows
     workers: int = -1  # processes; -1: one for each core, 1: in this process
-    device: str = "cpu"
+    device: str = "cpu"  # where programs are trained
     language: Language = field(default_factory=Language)
     mutations: Mutations = field(default_factory=Mutations)
     evolution: Evolution = field(default_factory=Evolution)

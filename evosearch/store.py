@@ -60,17 +60,18 @@ class Store:
         self.path = path
         self.connection = sqlite3.connect(path)
         try:
+            if create:
+                self.connection.executescript(f"{SCHEMA}; PRAGMA user_version = {VERSION}")
+            [(version,)] = self.connection.execute("PRAGMA user_version")
+            if version != VERSION:
+                what = f"has version {version} of the store" if version else "is not a store of evosearch"
+                raise StoreError(f"{path} {what}; version {VERSION} is what can be read.")
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
-            if create:
-                self.connection.executescript(SCHEMA)
-                self.connection.execute(f"PRAGMA user_version = {VERSION}")
-                self.connection.commit()
-            [(version,)] = self.connection.execute("PRAGMA user_version")
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} is not a store of evosearch ({error}).") from error
-        if version != VERSION:
-            raise StoreError(f"{path} has version {version} of the store; this evosearch reads version {VERSION}.")
+        except (sqlite3.DatabaseError, StoreError) as error:
+            self.connection.close()
+            wrong = isinstance(error, StoreError)
+            raise error if wrong else StoreError(f"{path} is not a store of evosearch ({error}).") from error
 
     def close(self) -> None:
         """Close the file; everything committed is in it."""

@@ -1,0 +1,109 @@
+"""Each mutation, and children of children of children: valid, canonical, within the limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from evosearch.config import Language, Mutations
+from evosearch.mutate import MUTATIONS, MutationError, mutate, searchable, update_of, vocabulary
+from primitives.graph import canonical
+from primitives.program import Call
+from primitives.reference import names, reference
+from primitives.table import PRIMITIVES
+from primitives.text import parse, problems, show
+
+PARENTS = {name: searchable(reference(name)) for name in names()}
+LANGUAGE = Language()
+
+
+def only(name: str) -> Mutations:
+    """Weights by which nothing but one mutation happens, once."""
+    none = dict.fromkeys(MUTATIONS, 0.0)
+    return Mutations(**{**none, name: 1.0}, again=0.0)
+
+
+def check(child, language=LANGUAGE):
+    assert problems(show(child)) == ()
+    assert canonical(child) == child
+    assert parse(show(child)) == child
+    assert update_of(child) is not None
+    assert len(child.body) <= language.max_length
+    assert len(child.states) <= language.max_states
+    for assign in child.body:
+        assert isinstance(assign.value, Call)
+        for role, arg in zip(PRIMITIVES[assign.value.op].roles, assign.value.args, strict=True):
+            assert (arg == "t") == (role == "step")
+            assert arg not in ("lr", "base_lr", "T", "loss")
+            if role == "weight":
+                assert 0 <= arg <= 1
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("parent", PARENTS)
+def test_each_mutation_gives_valid_children_that_differ(name, parent):
+    program, changed, found = PARENTS[parent], 0, 0
+    for seed in range(25):
+        try:
+            child, done = mutate(program, random.Random(seed), only(name), LANGUAGE)
+        except MutationError:
+            continue  # sgd has nothing to delete and no constants
+        assert done == name
+        check(child)
+        found += 1
+        changed += child != program
+    assert changed or not found or not program.body
+    assert found or (parent == "sgd" and name in ("delete", "resample", "scale"))
+
+
+def test_thirty_generations_stay_valid():
+    for name in PARENTS:
+        rng, program = random.Random(name), PARENTS[name]
+        for _ in range(30):
+            program, _done = mutate(program, rng, Mutations(), LANGUAGE)
+            check(program)
+
+
+def test_same_randomness_same_child():
+    children = [mutate(PARENTS["adamw"], random.Random(7), Mutations(), LANGUAGE) for _ in range(2)]
+    assert children[0] == children[1]
+
+
+def test_fresh_states_come_up_to_the_limit():
+    for most in (0, 1, 3):
+        language, seen = dataclasses.replace(LANGUAGE, max_states=most), set()
+        for seed in range(80):
+            rng, program = random.Random(seed), PARENTS["sgd"]
+            for _ in range(14):
+                try:
+                    program, _done = mutate(program, rng, Mutations(), language)
+                except MutationError:
+                    break
+            check(program, language)
+            seen.add(len(program.states))
+        assert max(seen) == most
+
+
+def test_vocabulary():
+    assert "sqrt_abs" in vocabulary(LANGUAGE)
+    assert "sqrt" not in vocabulary(LANGUAGE)
+    assert vocabulary(Language(only=("sign", "add"), without=("add",))) == ("sign",)
+    language = Language(only=("sign",))
+    for seed in range(20):
+        child, _ = mutate(PARENTS["sgd"], random.Random(seed), only("insert"), language)
+        assert {a.value.op for a in child.body} <= {"sign"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(w, g, *, lr=1):\n    return w - lr * (lr * g)\n",
+        "def f(w, g, *, lr=1):\n    return w + lr * g\n",
+        "def f(w, g, *, lr=1):\n    return 0.5 * w\n",
+    ],
+)
+def test_what_a_search_cannot_start_from_is_said_in_a_sentence(text):
+    with pytest.raises(MutationError, match=r"'f' .*\.$"):
+        searchable(parse(text))
