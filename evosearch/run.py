@@ -90,7 +90,7 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
     """The tuned AdamW, measured, and the tuned Lion: from the store, or made and kept there. Founders too."""
     kept = store.get("prologue")
     if kept is None:
-        say("compiling the machines (first run only)" if config.workers == 1 else "starting the machines")
+        say("starting the machines (compiled on first use, which takes about 20 seconds)")
         prologue.call("evosearch.warm:warm", [("float32",), ("float64",)], None)
         say("tuning AdamW: constants, warm-up, learning rates")
         adamw = tune(reference("adamw"), config, prologue.train)
