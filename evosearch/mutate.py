@@ -253,7 +253,6 @@ MUTATIONS: dict[str, Callable[[Program, random.Random, Language], Program]] = {
 @cache
 def vocabulary(language: Language) -> tuple[str, ...]:
     """The primitives that may be inserted: those named, or all that a search can run, in their protected form."""
-    exact = {p.protects for p in PRIMITIVES.values()}
-    internal = {"mix", "transpose", "row_mean", "column_mean"}
-    names = language.only or tuple(n for n in PRIMITIVES if n not in exact and n not in internal)
+    left_out = {p.protects for p in PRIMITIVES.values()} | {"mix"}  # interp and ema are its forms for search
+    names = language.only or tuple(n for n, p in PRIMITIVES.items() if n not in left_out and p.form != "axis")
     return tuple(name for name in names if name not in language.without)

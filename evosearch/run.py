@@ -17,12 +17,14 @@ from evosearch.breed import Bred
 from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.final import Contestant, Line, compete, to_json
+from evosearch.machine import differences, this_machine
 from evosearch.mutate import searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Row, Store
 from evosearch.workers import Failure, Job, WorkerError, Workers
+from primitives.bytecode import compile_program
 from primitives.reference import reference
 from primitives.table import PRIMITIVES
 
@@ -50,10 +52,13 @@ def check(config: Config) -> None:
             close = difflib.get_close_matches(name, PRIMITIVES, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else "."
             raise ConfigError(f"there is no primitive '{name}'{hint}")
+    for name in config.language.only:
+        if PRIMITIVES[name].form == "axis":
+            raise ConfigError(f"{name} works on a matrix, which the search's machine cannot do yet; leave it out.")
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:
-        searchable(resolve(name))
+        compile_program(searchable(resolve(name)))
 
 
 class Prologue:
@@ -149,6 +154,7 @@ def go(
     under_way = workers.size * config.scoring.batch
     if config.evolution.lag * config.evolution.block < under_way:
         say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
+    _note_machine(store, say)
     prologue = Prologue(workers, config.scoring.deadline)
     bar, lion = prepare(config, store, prologue, say)
     founders = [(row.bred, row.measured) for row in store.rows(end=0)]
@@ -169,6 +175,15 @@ def go(
     lines = compete(contestants(search, bar, lion, prologue), bar.warmup, config, prologue.train)
     store.put("final", to_json(lines))
     return Result(path, lines, search)
+
+
+def _note_machine(store: Store, say: Callable[[str], None]) -> None:
+    """Record on what the run was begun; say so where it goes on elsewhere."""
+    then, now = store.get("machine"), this_machine()
+    if then is None:
+        store.put("machine", now)
+    elif changed := differences(then, now):
+        say(f"note: {changed}; rows from here on may differ from those of an uninterrupted run")
 
 
 def contestants(search: Search, bar: Baseline, lion: Tuned, prologue: Prologue) -> list[Contestant]:

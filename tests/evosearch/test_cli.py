@@ -108,6 +108,8 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "--budget", "0s"], "90s, 10m or 2h"),
         (["run", "--device", "cuda"], "--device cpu"),
         (["run", "--only", "sgin"], "no primitive 'sgin'"),
+        (["run", "--only", "row_mean"], "cannot do yet"),
+        (["run", "--from", "matrix.opt"], "no bytecode yet"),
         (["run", "--only", "sign", "--without", "sign"], "leave no primitive"),
         (["run", "--max-length", "0"], "at least 1"),
         (["run", "missing.toml"], "cannot read"),
@@ -121,6 +123,7 @@ def test_all_faults_of_a_program_at_once(here, capsys):
 )
 def test_other_wrong_inputs(here, capsys, arguments, says):
     (here / "binary").write_bytes(bytes(range(256)))
+    (here / "matrix.opt").write_text("def f(w, g, *, lr=1):\n    return w - lr * (row_mean(g) + g)\n")
     (here / "misspelt.toml").write_text("[evolution]\npopulatoin = 3\n")
     (here / "wrong.toml").write_text('programs = "many"\n')
     errors = refused(arguments, capsys, here)

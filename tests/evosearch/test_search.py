@@ -22,6 +22,7 @@ from evosearch import directory, lineage
 from evosearch.breed import make_context
 from evosearch.evaluate import evaluate
 from evosearch.resolve import resolve
+from evosearch.run import _note_machine
 from evosearch.workers import InProcess, Job
 from primitives.text import problems, show
 from tests.evosearch.small import MAKE_CONTEXT, SMALL, rows, scoring, search
@@ -200,3 +201,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, workers):
 def test_ray_workers_give_the_same_rows(whole, tmp_path):
     for count in (1, 2):
         assert rows(search(tmp_path / str(count), workers=count).directory) == rows(whole.directory)
+
+
+def test_another_machine_is_noted(whole):
+    store = directory.Store(whole.directory / "store.sqlite")
+    made = store.get("machine")
+    assert set(made) == {"processor", "python", "numba", "numpy", "torch"}
+    store.put("machine", {**made, "processor": "abacus"})
+    said: list[str] = []
+    _note_machine(store, said.append)
+    store.put("machine", made)
+    _note_machine(store, said.append)
+    store.close()
+    assert len(said) == 1
+    assert said[0].startswith("note: processor was abacus and is ")
