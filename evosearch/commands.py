@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from datetime import datetime
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def inspect(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Write a program as a stand-alone torch optimizer."""
     program = resolve(args.program)
-    if args.class_name is not None and not args.class_name.isidentifier():
+    if args.class_name is not None and (not args.class_name.isidentifier() or iskeyword(args.class_name)):
         raise ConfigError(f"'{args.class_name}' is no name for a class.")
     path = Path(args.output)
     if path.is_dir():

@@ -102,12 +102,12 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
         say("tuning Lion at the same budget")
         lion = tune(reference("lion"), config, prologue.train, adamw.warmup)
         bar = baseline(adamw, config, prologue.train)
-        _found(config, store, prologue, bar, say)
+        founders = _found(config, prologue, bar, say)
         kept = {
             "baseline": [bar.text, bar.warmup, dict(bar.exponents), _plain(bar.logs)],
             "lion": [lion.text, lion.warmup, dict(lion.exponents)],
         }
-        store.put("prologue", kept)
+        store.add(founders, prologue=kept)  # together: a run that was killed in between could not be resumed
     text, warmup, exponents, logs = kept["baseline"]
     by_seed = {
         proxy: {kind: {int(seed): value for seed, value in seeds.items()} for kind, seeds in kinds.items()}
@@ -120,8 +120,8 @@ def _plain(logs: Any) -> Any:
     return {proxy: {kind: dict(seeds) for kind, seeds in kinds.items()} for proxy, kinds in logs.items()}
 
 
-def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say: Callable[[str], None]) -> None:
-    """Tune and measure the starting programs, and commit them with negative numbers."""
+def _found(config: Config, prologue: Prologue, bar: Baseline, say: Callable[[str], None]) -> list[Row]:
+    """Tune and measure the starting programs; their rows have negative numbers."""
     items, centres = [], []
     for i, name in enumerate(config.evolution.start):
         if name == "adamw":
@@ -136,7 +136,7 @@ def _found(config: Config, store: Store, prologue: Prologue, bar: Baseline, say:
     seeds = tuple(range(config.scoring.seeds))
     candidates = tuple(Candidate(b.text, seeds, c, founder=True) for b, c in zip(bred, centres, strict=True))
     measured: list[Measured] = prologue.call("evosearch.evaluate:evaluate", [candidates], Hurdles(bar))
-    store.add(Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True))
+    return [Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True)]
 
 
 def go(

@@ -87,9 +87,11 @@ class Store:
         found = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if found is None else json.loads(found[0])
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Add rows in one transaction."""
+    def add(self, rows: Iterable[Row], **values: Any) -> None:
+        """Add rows in one transaction, and with them JSON values under their keys."""
         with self.connection:
+            pairs = [(key, json.dumps(value)) for key, value in values.items()]
+            self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", pairs)
             self.connection.executemany(f"INSERT INTO candidates VALUES ({', '.join('?' * 14)})", map(_to_sql, rows))
 
     def rows(self, first: int = -(2**62), end: int = 2**62) -> Iterator[Row]:

@@ -94,6 +94,7 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["export", "lion", "-o", "."], "is a directory"),
         (["export", "lion", "-o", "no/such/place.py"], "cannot write"),
         (["export", "lion", "-o", "x.py", "--class", "1x"], "no name for a class"),
+        (["export", "lion", "-o", "x.py", "--class", "class"], "no name for a class"),
         (["resume", "."], "not a run directory"),
         (["resume", "nowhere"], "not a run directory"),
         (["run", "--out", "."], "not empty"),

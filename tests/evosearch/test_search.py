@@ -23,6 +23,7 @@ from evosearch.breed import make_context
 from evosearch.evaluate import evaluate
 from evosearch.resolve import resolve
 from evosearch.run import _note_machine
+from evosearch.store import Store
 from evosearch.workers import InProcess, Job
 from primitives.text import problems, show
 from tests.evosearch.small import MAKE_CONTEXT, SMALL, rows, scoring, search
@@ -101,6 +102,23 @@ def test_kill_nine_loses_nothing(whole, tmp_path):
     process.wait()
     before = rows_or_none(path)
     assert 0 < len(before) <= len(rows(whole.directory))
+    search(path)
+    assert rows(path) == rows(whole.directory)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+def test_a_run_that_is_killed_around_its_first_commit_can_be_resumed(whole, tmp_path, monkeypatch, written):
+    path, add = tmp_path / "run", Store.add
+
+    def killed(self, rows, **values):
+        if written:
+            add(self, rows, **values)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search(path)
     search(path)
     assert rows(path) == rows(whole.directory)
 

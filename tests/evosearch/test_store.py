@@ -72,6 +72,14 @@ def test_a_block_is_added_whole_or_not_at_all(store: Store) -> None:
     assert list(store.rows()) == ROWS[:2]
 
 
+def test_values_are_added_with_rows_or_not_at_all(store: Store) -> None:
+    store.add(ROWS[:1], a=1)
+    assert (store.get("a"), list(store.rows())) == (1, ROWS[:1])
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add(ROWS[:1], a=2)
+    assert store.get("a") == 1
+
+
 def test_others_read_while_the_driver_writes(store: Store) -> None:
     store.add(ROWS[:2])
     reader = Store(store.path)
