@@ -78,7 +78,7 @@ class Search:
         self.stored = store.count()
         self.met: set[str] = set(self.archive.entries)  # fingerprints, those under way included
         self.best_value, self.best_at = -math.inf, 0
-        self.driver_seconds = 0.0
+        self.driver_seconds = self.idle_seconds = 0.0  # at work, and waiting for workers
 
     def run(self, programs: int, stop: Callable[[], bool], watch: Callable[[Search], None]) -> None:
         """Go on until `programs` candidates are committed (0: no end) or `stop()`; `watch(self)` after each block."""
@@ -98,8 +98,6 @@ class Search:
             b += 1
             self.driver_seconds += time.perf_counter() - began - (self.idle_seconds - idle)
             watch(self)
-
-    idle_seconds = 0.0  # the driver waited for workers
 
     def _breed(self, b: int, count: int) -> None:
         """Choose parents for block b and send them to be bred; stored rows are taken as they are."""
@@ -122,37 +120,42 @@ class Search:
 
     def _send(self, b: int) -> None:
         """Look up what block b bred, in order, and send what is new, or is worth fresh seeds, to be measured."""
-        block = self.blocks[b]
+        block, scoring = self.blocks[b], self.config.scoring
         self._wait(block)
-        scoring = self.config.scoring
-        groups = scoring.seed_pool // scoring.seeds
-        hurdles = Hurdles(self.archive.baseline, self.population.thresholds(scoring))
+        group = b % (scoring.seed_pool // scoring.seeds)
         worth = self.population.quantile(scoring.worth)
-        fresh: list[tuple[int, Candidate]] = []
-        more: dict[int, list[tuple[int, Candidate]]] = {}
-        for i, bred in enumerate(block.bred):
-            assert bred is not None
-            entry = self.archive.entries.get(bred.fingerprint)
-            known = bred.status == "ok" and bred.fingerprint in self.met
-            block.known.append(known)
-            if bred.status == "ok":
-                self.met.add(bred.fingerprint)
-            if i in block.rows:
-                block.measured[i] = block.rows[i].measured
-                if known and entry is not None and block.measured[i] is not None:
-                    entry.scheduled += scoring.seeds
-            elif bred.status == "ok" and not known:
-                fresh.append((i, self._new(bred, block.parents[i], b % groups)))
-            elif known and entry is not None and self._worth_more(entry, worth):
-                group = (self._group(entry) + entry.scheduled // scoring.seeds) % groups
-                grids = {proxy: stage.exponents for proxy, stage in entry.full.items()}
-                more.setdefault(group, []).append((i, Candidate(entry.bred.text, self._seeds(group), grids=grids)))
-                entry.scheduled += scoring.seeds
-        for batch in (fresh, *(more[group] for group in sorted(more))):
+        batches: dict[tuple[bool, tuple[int, ...]], list[tuple[int, Candidate]]] = {}
+        for i in range(len(block.bred)):
+            candidate = self._look_up(block, i, group, worth)
+            if candidate is not None:
+                batches.setdefault((candidate.grids is None, candidate.seeds), []).append((i, candidate))
+        hurdles = Hurdles(self.archive.baseline, self.population.thresholds(scoring))
+        for batch in batches.values():
             for k in range(0, len(batch), scoring.batch):
                 some = batch[k : k + scoring.batch]
                 items = tuple(item for _, item in some)
                 self._submit("evosearch.evaluate:evaluate", block, [i for i, _ in some], items, hurdles, priority=b)
+
+    def _look_up(self, block: Block, i: int, group: int, worth: float) -> Candidate | None:
+        """What is to be measured for candidate i of a block: a new program, a known one on more seeds, or nothing."""
+        bred = block.bred[i]
+        assert bred is not None
+        known = bred.status == "ok" and bred.fingerprint in self.met
+        block.known.append(known)
+        if bred.status != "ok":
+            return None
+        self.met.add(bred.fingerprint)
+        entry = self.archive.entries.get(bred.fingerprint)
+        if i in block.rows:
+            block.measured[i] = block.rows[i].measured
+            if known and entry is not None and block.measured[i] is not None:
+                entry.scheduled += self.config.scoring.seeds
+            return None
+        if not known:
+            return self._new(bred, block.parents[i], group)
+        if entry is None or not self._may_buy(entry) or entry.believed < worth:
+            return None
+        return self._more(entry)
 
     def _new(self, bred: Bred, parent: Entry, group: int) -> Candidate:
         """A new program, to be looked for around its parent's learning rates, shifted as its updates are larger."""
@@ -174,12 +177,14 @@ class Search:
         scoring = self.config.scoring
         return entry.complete and entry.scheduled + scoring.seeds <= scoring.max_seeds
 
-    def _worth_more(self, entry: Entry, worth: float) -> bool:
-        return self._may_buy(entry) and entry.believed >= worth
-
-    def _group(self, entry: Entry) -> int:
-        """The group of seeds that an entry began with."""
-        return next(iter(entry.full.values())).seeds[0] // self.config.scoring.seeds
+    def _more(self, entry: Entry) -> Candidate:
+        """A known program on the next seeds of the pool after those that it has bought."""
+        n = self.config.scoring.seeds
+        first = next(iter(entry.full.values())).seeds[0] // n
+        group = (first + entry.scheduled // n) % (self.config.scoring.seed_pool // n)
+        entry.scheduled += n
+        grids = {proxy: stage.exponents for proxy, stage in entry.full.items()}
+        return Candidate(entry.bred.text, self._seeds(group), grids=grids)
 
     def _seeds(self, group: int) -> tuple[int, ...]:
         n = self.config.scoring.seeds
