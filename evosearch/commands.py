@@ -72,7 +72,7 @@ def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -
         if not re.fullmatch(r"\+?\d+", args.programs):
             raise ConfigError("--programs of resume is +N candidates more, or N in all.")
         programs = int(args.programs) + (done if args.programs.startswith("+") else 0)
-        if programs < done:
+        if programs < max(done, 1):
             raise ConfigError(f"{path} has {done} candidates already; --programs can only add to them.")
         budget = 0.0
     if args.budget is not None:

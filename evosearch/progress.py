@@ -123,8 +123,8 @@ def show_result(console: Console, result: Result, config: Config) -> None:
     console.print(table)
     found = result.lines[2:]
     if found:
-        top = max(found, key=lambda line: line.search_score or 0.0)
-        console.print(f"\nThe program that scored best in the search, {top.name}, is {top.verdict}:")
+        top = found[0]
+        console.print(f"\nThe search's best program, {top.name}, is {top.verdict}:")
         console.print(f"  update = {update_text(top.text)}", soft_wrap=True)
     else:
         console.print("\nNo program passed all hurdles; search for longer.")

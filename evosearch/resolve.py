@@ -14,6 +14,8 @@ LARGEST = 1_000_000  # bytes of a program file
 
 def resolve(spec: str) -> Program:
     """The program that `spec` names; ProgramError with one sentence for each fault."""
+    if not spec:
+        raise ProgramError("the program has no name; give a reference name (see `evosearch list`), a file or DIR:best.")
     if spec in names():
         return reference(spec)
     place, _, which = spec.rpartition(":")

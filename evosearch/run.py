@@ -14,7 +14,7 @@ from evosearch import directory
 from evosearch.archive import Entry
 from evosearch.baseline import Plan, Tuned, baseline, tune
 from evosearch.breed import Bred
-from evosearch.config import Config, ConfigError
+from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
@@ -25,6 +25,7 @@ from evosearch.search import Search
 from evosearch.store import Row, Store
 from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives.bytecode import compile_program
+from primitives.program import Program
 from primitives.reference import reference
 from primitives.table import PRIMITIVES
 
@@ -58,7 +59,17 @@ def check(config: Config) -> None:
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:
-        compile_program(searchable(resolve(name)))
+        _check_start(name, searchable(resolve(name)), config.language)
+
+
+def _check_start(name: str, program: Program, limits: Language) -> None:
+    for what, value, most in (
+        ("length", len(program.body), limits.max_length),
+        ("states", len(program.states), limits.max_states),
+        ("cost", compile_program(program).cost, limits.max_cost),
+    ):
+        if value > most:
+            raise ConfigError(f"the start '{name}' has {what} {value:g}, above --max-{what} {most:g}; use --from.")
 
 
 class Prologue:
