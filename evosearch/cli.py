@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-DEFAULT_BUDGET = "45s"
+from evosearch.config import DEFAULT_BUDGET
+
 MOST_FAULTS = 8  # of a program that are printed
 
 EXAMPLES = """\

@@ -20,8 +20,7 @@ from rich.table import Table
 import proxies
 from evosearch import directory, lineage
 from evosearch import run as running
-from evosearch.cli import DEFAULT_BUDGET
-from evosearch.config import Config, ConfigError, load
+from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
 from evosearch.progress import Progress, show_result
 from evosearch.resolve import resolve

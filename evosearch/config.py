@@ -11,6 +11,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
+DEFAULT_BUDGET = "45s"  # of a run that is told neither programs nor a budget: a first look in under a minute
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message is one sentence that says what to do."""
