@@ -42,7 +42,9 @@ def value(expr: str | float | Call, env: dict[str, Any]) -> Any:
         total = p.meaning(F, *args).sum()
         return finish(p, F, total, args[0].numel())
     if not any(isinstance(arg, Tensor) for arg in args):
-        return float(p.meaning(NUMPY, *args))
+        if p.name == "power":
+            return args[0] ** args[1]
+        return p.meaning(F, *args) if p.name in INFIX else float(p.meaning(NUMPY, *args))
     if p.name not in INFIX:
         args = [arg if isinstance(arg, Tensor) else torch.tensor(arg) for arg in args]
     return p.meaning(F, *args)
@@ -79,4 +81,5 @@ def _update(program: Program, w: Tensor, state: dict[str, Tensor], lr: float, t:
     new_w, *new_states = (value(expr, env) for expr in program.returns)
     w.copy_(new_w)
     for name, new in zip(program.state_names, new_states, strict=True):
-        state[name] = torch.as_tensor(new).expand(w.shape).clone()
+        whole = isinstance(new, Tensor) and new.shape == w.shape
+        state[name] = new if whole else torch.as_tensor(new).expand(w.shape).clone()

@@ -40,7 +40,7 @@ from primitives.text import parse  # noqa: E402
 
 EXPONENTS = (-12, -10, -8, -6)  # learning rates 1e-3 to 3e-2
 EACH = 160  # programs of a round of the batch machine
-NAIVE_EACH = 4
+NAIVE_EACH = 6
 
 
 def mutants(count: int) -> list[str]:
