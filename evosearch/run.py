@@ -23,6 +23,7 @@ from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Row, Store
+from evosearch.warm import compile_machines
 from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives.bytecode import compile_program
 from primitives.program import Program
@@ -106,8 +107,7 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
     """The tuned AdamW, measured, and the tuned Lion: from the store, or made and kept there. Founders too."""
     kept = store.get("prologue")
     if kept is None:
-        say("starting the machines (compiled on first use, which takes about 20 seconds)")
-        prologue.call("evosearch.warm:warm", [("float32",), ("float64",)], None)
+        compile_machines(config.proxies, say)
         say("tuning AdamW: constants, warm-up, learning rates")
         adamw = tune(reference("adamw"), config, prologue.train)
         say("tuning Lion at the same budget")

@@ -1,23 +1,50 @@
-"""Compiles what a search needs, once, so that no worker compiles what another is compiling."""
+"""Compiles the machines once, a process for each dtype, before workers would each do it for themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 
-from evosearch.breed import Context
-from evosearch.fingerprint import fingerprints
-from evosearch.measure import compiled, measure
-from primitives.reference import reference
-from primitives.text import show
+from evosearch.workers import WorkerError
+from primitives.machines.kernels import is_compiled
+
+DTYPES = ("float32", "float64")  # trainings and fingerprints
 
 
-def warm(context: Context, shared: None, items: Sequence[str]) -> list[str]:
-    """Handler: compile the machine for each dtype, "float32" with the proxies' own kernels."""
+def compile_machines(proxies: Sequence[str], say: Callable[[str], None]) -> None:
+    """Have in the cache what is not there yet; WorkerError with the reason where that fails."""
+    missing = [dtype for dtype in DTYPES if not is_compiled(dtype)]
+    if not missing:
+        return
+    say("compiling the machines, on first use only (15 to 30 seconds)")
+    commands = [[sys.executable, "-m", "evosearch.warm", dtype, *proxies] for dtype in missing]
+    running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
+    for process in running:
+        _, errors = process.communicate()
+        if process.returncode:
+            reason = (errors.strip().splitlines() or ["no reason was given"])[-1]
+            raise WorkerError(f"the machines could not be compiled: {reason}.")
+
+
+def main(dtype: str, names: Sequence[str]) -> None:
+    """Compile the machine for a dtype, and with float32 what the proxies compile."""
+    from proxies.threads import pin_environment
+
+    pin_environment()
+    import proxies
+    from evosearch.fingerprint import fingerprints
+    from evosearch.measure import compiled, measure
+    from primitives.reference import reference
+    from primitives.text import show
+
     text = show(reference("adamw"))
-    for dtype in items:
-        if dtype == "float64":
-            fingerprints([compiled(text)])
-        else:
-            for proxy in context.proxies:
-                measure([text], proxy, [0], [(-8,)], steps=2)
-    return list(items)
+    if dtype == "float64":
+        fingerprints([compiled(text)])
+        return
+    for name in names:
+        measure([text], proxies.get(name), [0], [(-8,)], steps=2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

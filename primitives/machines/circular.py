@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 F32, F64 = np.float32, np.float64
-INLINE: Any = {"inline": "always", "error_model": "numpy"}
+INLINE: Any = {"forceinline": True, "error_model": "numpy"}
 HALF_PI, QUARTER_PI = 1.5707963267948966, 0.7853981633974483
 # Half of pi in two parts, the first with 33 bits, so that multiples below 2^20 are exact (as in fdlibm).
 HALF_PI_HIGH, HALF_PI_LOW = 1.57079632673412561417, 6.07710050650619224932e-11

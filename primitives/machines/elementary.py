@@ -17,7 +17,7 @@ from primitives.machines import circular
 F32, F64 = np.float32, np.float64
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-INLINE: Any = {"inline": "always", "error_model": "numpy"}
+INLINE: Any = {"forceinline": True, "error_model": "numpy"}
 
 
 @njit(**INLINE)

@@ -166,21 +166,32 @@ def cache_folder() -> Path:
 
 
 @cache
+def _place(dtype: str) -> tuple[Path, str]:
+    """The path of a dtype's module, named after all that is compiled into it, and its text."""
+    text = source(dtype)
+    # numba itself would not notice a change in what the module imports.
+    parts = [text, *(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in COMPILED_IN)]
+    return cache_folder() / f"machine_{dtype}_{hashlib.sha256(''.join(parts).encode()).hexdigest()[:12]}.py", text
+
+
+def is_compiled(dtype: str) -> bool:
+    """Whether the functions for a dtype lie compiled in the cache."""
+    path, _ = _place(dtype)
+    return any((path.parent / "__pycache__").glob(f"{path.stem}.step-*.nbi"))
+
+
+@cache
 def load(dtype: str) -> ModuleType:
     """The compiled functions for a dtype; numba compiles them on first use and keeps them beside their source."""
-    text = source(dtype)
-    # What the module imports is compiled into it; numba itself would not notice a change there.
-    parts = [text, *(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in COMPILED_IN)]
-    name = f"machine_{dtype}_{hashlib.sha256(''.join(parts).encode()).hexdigest()[:12]}"
-    path = cache_folder() / f"{name}.py"
+    path, text = _place(dtype)
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.tmp")
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
