@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 import proxies
-from evosearch.baseline import Plan
+from evosearch.baseline import Plan, Run
 from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import rate
@@ -60,7 +60,7 @@ def compete(
     contestants: Sequence[Contestant],
     warmup: float,
     config: Config,
-    run: Callable[[Plan, Sequence[tuple[str, tuple[int, ...]]]], list[Any]],
+    run: Run,
 ) -> list[Line]:
     """A line for each; the first contestant is the bar (tuned AdamW). Learning rates are chosen alike for all."""
     seeds = tuple(FRESH_SEED + i for i in range(config.scoring.final_seeds))
