@@ -18,8 +18,6 @@ from primitives.program import Program
 from primitives.readable import readable
 from primitives.text import parse, show
 
-OWN_FILES = {"config.toml", "store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "best.opt", "best.py", "front.csv"}
-
 
 def create(directory: Path, config: Config) -> Store:
     """Begin a run; StoreError where the directory holds anything."""

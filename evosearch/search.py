@@ -50,7 +50,6 @@ class Tally:
     trained: int = 0  # distinct programs
     hits: int = 0
     refused: dict[str, int] = field(default_factory=dict)  # by status
-    worker_seconds: float = 0.0
     restarts: int = 0
 
 
@@ -259,7 +258,6 @@ class Search:
     def _take(self, done: Done) -> None:
         block, places, handler = self.jobs.pop(done.ticket)
         block.waiting.discard(done.ticket)
-        self.tally.worker_seconds += done.seconds
         for i, result in zip(places, done.results, strict=True):
             if handler.endswith(":breed"):
                 failed = isinstance(result, Failure)
