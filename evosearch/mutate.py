@@ -14,8 +14,9 @@ from functools import cache
 
 from evosearch.config import Language, Mutations
 from primitives.graph import canonical
+from primitives.interpreter import expansion
 from primitives.kinds import KindError
-from primitives.program import Assign, Call, Program, State
+from primitives.program import Assign, Call, Program, State, calls
 from primitives.table import PRIMITIVES, Primitive
 
 Leaf = str | float
@@ -250,9 +251,16 @@ MUTATIONS: dict[str, Callable[[Program, random.Random, Language], Program]] = {
 }
 
 
+def runs_in_search(name: str) -> bool:
+    """Whether the machine of a search has the primitive, itself or as what it expands to."""
+    expands = PRIMITIVES[name].form == "composite"
+    forms = {PRIMITIVES[call.op].form for call in calls(expansion(name))} if expands else {PRIMITIVES[name].form}
+    return not forms & {"matrix", "oracle", "role"}
+
+
 @cache
 def vocabulary(language: Language) -> tuple[str, ...]:
     """The primitives that may be inserted: those named, or all that a search can run, in their protected form."""
     left_out = {p.protects for p in PRIMITIVES.values()} | {"mix"}  # interp and ema are its forms for search
-    names = language.only or tuple(n for n, p in PRIMITIVES.items() if n not in left_out and p.form != "axis")
+    names = language.only or tuple(n for n, p in PRIMITIVES.items() if n not in left_out and runs_in_search(n))
     return tuple(name for name in names if name not in language.without)

@@ -18,7 +18,7 @@ from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
-from evosearch.mutate import searchable, vocabulary
+from evosearch.mutate import runs_in_search, searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
@@ -55,8 +55,8 @@ def check(config: Config) -> None:
             hint = f"; did you mean '{close[0]}'?" if close else "."
             raise ConfigError(f"there is no primitive '{name}'{hint}")
     for name in config.language.only:
-        if PRIMITIVES[name].form == "axis":
-            raise ConfigError(f"{name} works on a matrix, which the search's machine cannot do yet; leave it out.")
+        if not runs_in_search(name):
+            raise ConfigError(f"{name} is nothing that the machine of a search has; leave it out of --only.")
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:

@@ -97,7 +97,7 @@ def compile_program(program: Program, hyper: Mapping[str, float] | None = None) 
 
 def _check(g: Graph) -> None:
     for node in g.nodes:
-        if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "axis":
+        if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "matrix":
             raise UnsupportedError(f"{node.op} works on a matrix and has no bytecode yet.")
         if not (node.kind.single or node.kind == TENSOR):
             raise UnsupportedError(f"a {node.kind} has no register yet.")

@@ -72,6 +72,10 @@ class _Builder:
             value = self._fold(op, args)
             if math.isfinite(value):
                 return self.leaf("number", value)
+        if op == "where" and self.ops[args[0]] == "number":
+            chosen = args[1] if self.values[args[0]] != 0 else args[2]
+            if self.ops[chosen] != "number":  # which is narrower than where, and a reduction may want a tensor
+                return chosen
         if p.commutative and self.keys[args[0]] > self.keys[args[1]]:
             args = (args[1], args[0])
         return self._value((op, args), op, args, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from primitives.kinds import NUMBER, TENSOR, Kind, KindError, fits, join, pointwise
-from primitives.program import READABLE, Call, Program
+from primitives.program import READABLE, Call, Program, calls, expressions
 from primitives.table import PRIMITIVES
 
 Expr = str | float | Call
@@ -26,6 +26,7 @@ def kind_faults(program: Program) -> list[str]:
     new_w = _returned(program, states, faults)[0]
     if new_w is not None and not fits(new_w, TENSOR):
         faults.append(f"{_place(program.returns[0])}: the new w is a {new_w} and does not fit a tensor.")
+    faults += _count_faults(program)
     new = dict(zip(states, program.returns[1:], strict=True))
     faults += [f"{_place(new[name])}: {sentence}" for name, sentence in state_faults.items()]
     return faults
@@ -53,6 +54,18 @@ def _no_fault(rule: Callable[..., Kind], args: list[Kind]) -> Kind | None:
         return rule(*args)
     except KindError:
         return None
+
+
+def _count_faults(program: Program) -> list[str]:
+    """Numbers of steps must be known before anything runs."""
+    return [
+        f"{_place(call)}: {call.op} takes '{name}' as a number or a hyperparameter."
+        for expr in expressions(program)
+        for call in calls(expr)
+        if call.op in PRIMITIVES
+        for name, role, arg in zip(PRIMITIVES[call.op].args, PRIMITIVES[call.op].roles, call.args, strict=False)
+        if role == "count" and not isinstance(arg, float) and arg not in program.defaults
+    ]
 
 
 def _place(expr: Expr) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from primitives.inference import state_kinds
-from primitives.kinds import NUMBER, Kind
+from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.namespaces import NUMPY
+from primitives.oracles import Oracle, OracleError
 from primitives.primitive import Primitive
 from primitives.program import Call, Program
+from primitives.roles import facts, role_of
 from primitives.table import PRIMITIVES
 from primitives.text import parse_expr
 
@@ -57,20 +59,26 @@ def step(
     base_lr: float | None = None,
     total_steps: float = np.nan,
     loss: float = np.nan,
+    roles: Sequence[str] | None = None,
+    oracle: Oracle | None = None,
 ) -> tuple[list[Array], list[Value]]:
-    """One update: the new weights, in the shapes given, and the new states. Nothing is changed in place."""
+    """One update: the new weights, in the shapes given, and the new states. Nothing is changed in place.
+
+    `roles` says what each tensor is for (roles.py; by its shape unless given). The oracle gets and gives matrices.
+    """
     numbers = {**program.defaults, **(hyper or {}), "lr": lr, "t": t, "T": total_steps, "loss": loss}
     numbers["base_lr"] = lr if base_lr is None else base_lr
     env: dict[str, Value] = {name: np.float64(value) for name, value in numbers.items()}
     env["w"], env["g"] = [as_matrix(w) for w in weights], [as_matrix(g) for g in grads]
     env.update(zip(program.state_names, states, strict=True))
+    env |= _about(weights, roles, oracle)
     with np.errstate(all="ignore"):
         for assign in program.body:
             env[assign.name] = evaluate(assign.value, env)
         new_w, *new_states = (evaluate(value, env) for value in program.returns)
     kinds = [state_kinds(program)[name] for name in program.state_names]
     spread = [_spread(value, kind, weights) for value, kind in zip(new_states, kinds, strict=True)]
-    whole = _spread(new_w, Kind("m", "n"), weights)
+    whole = _spread(new_w, TENSOR, weights)
     return [x.reshape(w.shape) for x, w in zip(whole, weights, strict=True)], spread
 
 
@@ -80,8 +88,31 @@ def evaluate(expr: str | float | Call, env: Mapping[str, Value]) -> Value:
         return env[expr]
     if not isinstance(expr, Call):
         return np.float64(expr)
+    p = PRIMITIVES[expr.op]
+    if p.form == "role":
+        return env[f"{p.name}()"]
     args = [evaluate(arg, env) for arg in expr.args]
-    return FORMS[PRIMITIVES[expr.op].form](PRIMITIVES[expr.op], args)
+    if p.form == "oracle":
+        return _ask(p, args, env)
+    return FORMS[p.form](p, args)
+
+
+def _about(weights: Sequence[Array], roles: Sequence[str] | None, oracle: Oracle | None) -> dict[str, Value]:
+    """What is known of the tensors and of the loss, under names that no variable can have."""
+    named = [role_of(w.ndim) for w in weights] if roles is None else roles
+    known = [facts(w.ndim, role) for w, role in zip(weights, named, strict=True)]
+    constants = {f"{name}()": [np.full((1, 1), fact[name]) for fact in known] for name in facts(0, "vector")}
+    return constants | {"oracle()": oracle}
+
+
+def _ask(p: Primitive, args: list[Value], env: Mapping[str, Value]) -> Value:
+    """What the oracle says; a point has a value for each element."""
+    assert p.meaning is not None
+    if env["oracle()"] is None:
+        raise OracleError(f"{p.name} asks for more than the gradient at w; give an oracle, or a closure.")
+    values = [_spread(arg, TENSOR, env["w"]) if isinstance(arg, list) else arg for arg in args]
+    answer = p.meaning(NUMPY, env["oracle()"], *values)
+    return answer if isinstance(answer, list) else np.float64(answer)
 
 
 @cache
@@ -129,7 +160,7 @@ def _shape(p: Primitive, args: list[Value]) -> Value:
     return [np.full((1, 1), float(p.meaning(*x.shape))) for x in args[0]]
 
 
-def _axis(p: Primitive, args: list[Value]) -> Value:
+def _matrix(p: Primitive, args: list[Value]) -> Value:
     return _each(args, lambda *values: _in_one_dtype(p.meaning, values))  # type: ignore[arg-type]
 
 
@@ -168,5 +199,5 @@ FORMS: dict[str, Callable[[Primitive, list[Value]], Value]] = {
     "reduction": _reduction,
     "model": _model,
     "shape": _shape,
-    "axis": _axis,
+    "matrix": _matrix,
 }

@@ -136,6 +136,59 @@ def transpose(x: Kind) -> Kind:
     return x.transposed
 
 
+def each_tensor() -> Kind:
+    """Kind rule of constants that differ between tensors."""
+    return PER_TENSOR
+
+
+def product(x: Kind, y: Kind) -> Kind:
+    """Kind rule of the matrix product."""
+    if x.columns != y.rows or x.single or y.single:
+        raise KindError(f"a {x} and a {y} have no product, which needs as many columns as rows")
+    return Kind(x.rows, y.columns)
+
+
+def as_column(x: Kind) -> Kind:
+    """Kind rule of what lays a tensor out as one column."""
+    if x != TENSOR:
+        raise KindError(f"it lays out a tensor and was given a {x}")
+    return Kind("mn", "1")
+
+
+def as_tensor(x: Kind, like: Kind) -> Kind:
+    """Kind rule of what takes the shape of another value, with as many elements."""
+    if x != Kind("mn", "1") or like != TENSOR:
+        raise KindError(f"it gives a flat tensor the shape of a tensor and was given a {x} and a {like}")
+    return like
+
+
+def square(x: Kind, *numbers: Kind) -> Kind:
+    """Kind rule of functions of a symmetric matrix."""
+    if x.rows != x.columns or x.single or not all(number == NUMBER for number in numbers):
+        raise KindError(f"it takes a square and numbers and was given a {', a '.join(map(str, (x, *numbers)))}")
+    return x
+
+
+def matrix(x: Kind, *numbers: Kind) -> Kind:
+    """Kind rule of functions of a matrix of any shape."""
+    if x.single or not all(number == NUMBER for number in numbers):
+        raise KindError(f"it takes a tensor and numbers and was given a {', a '.join(map(str, (x, *numbers)))}")
+    return x
+
+
+def point(x: Kind, *numbers: Kind) -> Kind:
+    """Kind rule of functions from a point in the space of all parameters to another."""
+    if not fits(x, TENSOR) or x.single or not all(number == NUMBER for number in numbers):
+        raise KindError(f"it takes a tensor and numbers and was given a {', a '.join(map(str, (x, *numbers)))}")
+    return TENSOR
+
+
+def number_of_point(x: Kind) -> Kind:
+    """Kind rule of functions from a point in the space of all parameters to a number."""
+    point(x)
+    return NUMBER
+
+
 def _reduced(result: Kind, args: tuple[Kind, ...]) -> Kind:
     if pointwise(*args).single:
         raise KindError(f"it reduces a tensor and was given a {pointwise(*args)}")

@@ -5,6 +5,7 @@ Arrays are [..., rows, columns]. Reductions run over the last two axes, in float
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,36 @@ def _numpy() -> SimpleNamespace:
     f.swap = lambda x: np.swapaxes(x, -1, -2)
     f.cast = lambda x, like: np.asarray(x, dtype=like.dtype)
     f.expand = lambda x, shape: np.broadcast_to(x, shape)
+    f.first = lambda x: np.asarray(x).reshape(-1)[0]
+    f.matmul = np.matmul
+    f.as_column = lambda x: x.reshape(*x.shape[:-2], -1, 1)
+    f.shaped = lambda x, like: x.reshape(like.shape)
+    f.stacked = lambda parts: np.concatenate(parts, axis=-2)
+    f.side_by_side = lambda parts: np.concatenate(parts, axis=-1)
+    f.identity_like = lambda x: np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape)
+    f.unit = lambda zeros, i: _unit(zeros.copy(), i)
+    f.eigh, f.solve = _eigh, _solve
     return f
+
+
+def _eigh(x: Any) -> tuple[Any, Any]:
+    """Eigenvalues as a column and eigenvectors as columns; NaN where the matrix is not finite."""
+    finite = np.isfinite(x).all(axis=(-2, -1), keepdims=True)
+    values, vectors = np.linalg.eigh(np.where(finite, x, 0))
+    return np.where(finite, values[..., None], np.nan).astype(x.dtype), vectors
+
+
+def _solve(a: Any, b: Any) -> Any:
+    """The solution of a x = b; NaN where there is none."""
+    try:
+        return np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        return np.full_like(b, np.nan)
+
+
+def _unit(zeros: Any, i: int) -> Any:
+    zeros.reshape(*zeros.shape[:-2], -1)[..., i] = 1
+    return zeros
 
 
 def _torch() -> SimpleNamespace:
@@ -68,6 +98,25 @@ def _torch() -> SimpleNamespace:
     f.swap = lambda x: x.transpose(-1, -2)
     f.cast = lambda x, like: x.to(like.dtype)
     f.expand = lambda x, shape: x.expand(shape)
+    f.first = lambda x: x.reshape(-1)[0]
+    f.matmul = torch.matmul
+    f.as_column = lambda x: x.reshape(*x.shape[:-2], -1, 1)
+    f.shaped = lambda x, like: x.reshape(like.shape)
+    f.stacked = lambda parts: torch.cat(parts, dim=-2)
+    f.side_by_side = lambda parts: torch.cat(parts, dim=-1)
+    f.identity_like = lambda x: torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(x.shape)
+    f.unit = lambda zeros, i: _unit(zeros.clone(), i)
+
+    def eigh(x: Any) -> tuple[Any, Any]:
+        finite = torch.isfinite(x).all(dim=-1, keepdim=True).all(dim=-2, keepdim=True)
+        values, vectors = torch.linalg.eigh(torch.where(finite, x, 0))
+        return torch.where(finite, values.unsqueeze(-1), math.nan), vectors
+
+    def solve(a: Any, b: Any) -> Any:
+        x, info = torch.linalg.solve_ex(a, b)
+        return torch.where((info == 0).reshape(*info.shape, 1, 1), x, math.nan)
+
+    f.eigh, f.solve = eigh, solve
     return f
 
 

@@ -43,13 +43,18 @@ class Primitive:
     """What an operation means, in every reading that the project has of it.
 
     `form` says how it runs: "pointwise" element by element; "reduction" one number for a tensor, "model" one for all
-    tensors (the sum of `meaning` over the elements, in float64, then `finish`); "shape" a constant of the tensor;
-    "axis" anything else of one tensor as a matrix; "composite" by its `expansion`, a text in the language.
+    tensors (the sum of `meaning` over the elements, in float64, then `finish`); "shape" a constant of the tensor and
+    "role" one of what the tensor is for (roles.py); "matrix" anything else of one tensor as a matrix; "oracle" what
+    asks the loss itself once more (oracles.py; `meaning` gets the oracle and all tensors of the model at once);
+    "composite" by its `expansion`, a text in the language. Matrices run in all machines but the one for CPUs, which
+    refuses them; oracles there too, and elsewhere where somebody answers: a proxy's model, or a closure.
     """
 
     name: str
     args: tuple[str, ...]
-    roles: tuple[str, ...]  # of each argument: "any", "weight" (a number in [0, 1]), "positive", "step" (only t)
+    roles: tuple[
+        str, ...
+    ]  # of each argument: "any", "weight" (a number in [0, 1]), "positive", "step" (only t), "count" (fixed)
     form: str
     meaning: Callable[..., Any] | None  # (namespace, *arrays) -> array, for NumPy and torch alike
     formula: str  # over the argument names; SymPy's functions
@@ -87,7 +92,12 @@ def primitive(
     pairs = [(word.split(":") + ["any"])[:2] for word in args.split()]
     names = tuple(pair[0] for pair in pairs)
     formula = formula or f"{name}({', '.join(names)})"
-    rules = {"reduction": kinds.per_tensor, "model": kinds.whole_model, "shape": kinds.per_tensor}
+    rules = {
+        "reduction": kinds.per_tensor,
+        "model": kinds.whole_model,
+        "shape": kinds.per_tensor,
+        "role": kinds.each_tensor,
+    }
     more.setdefault("kind", rules.get(form, kinds.pointwise))
     roles = tuple(pair[1] for pair in pairs)
     infix = more.get("infix")

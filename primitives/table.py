@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from primitives import kinds
+from primitives import kinds, matrices, oracles
 from primitives.primitive import (
     EPS,
     Degree,
@@ -157,12 +157,42 @@ SHAPES = (
     primitive("rows", "x", lambda m, n: m, "m", form="shape", degree=lost, cost=0, torch="x.shape[0]"),
     primitive("columns", "x", lambda m, n: n, "n", form="shape", degree=lost, cost=0, torch="x.shape[1]"),
     primitive("size", "x", lambda m, n: m * n, "m*n", form="shape", degree=lost, cost=0, torch="x.numel()"),
-    primitive("row_mean", "x", lambda f, x: f.mean_over(x, -2), "Sum_i(x)/m", form="axis", degree=times(1),
+    primitive("row_mean", "x", lambda f, x: f.mean_over(x, -2), "Sum_i(x)/m", form="matrix", degree=times(1),
               kind=kinds.over_rows, cost=2, torch="torch.mean(x, dim=0, keepdim=True)"),
-    primitive("column_mean", "x", lambda f, x: f.mean_over(x, -1), "Sum_j(x)/n", form="axis", degree=times(1),
+    primitive("column_mean", "x", lambda f, x: f.mean_over(x, -1), "Sum_j(x)/n", form="matrix", degree=times(1),
               kind=kinds.over_columns, cost=2, torch="torch.mean(x, dim=1, keepdim=True)"),
-    primitive("transpose", "x", lambda f, x: f.swap(x), form="axis", degree=times(1), kind=kinds.transpose,
+    primitive("transpose", "x", lambda f, x: f.swap(x), form="matrix", degree=times(1), kind=kinds.transpose,
               torch="x.T"),
+)  # fmt: skip
+
+ROLES = tuple(
+    primitive(name, "", lambda f: None, form="role", degree=lost, cost=0, torch=name)
+    for name in ("is_matrix", "is_hidden", "is_embedding", "is_head")
+)
+
+MATRICES = (
+    primitive("matmul", "x y", lambda f, x, y: f.matmul(x, y), form="matrix", degree=added, kind=kinds.product,
+              cost=32, torch="x @ y"),
+    primitive("flatten", "x", lambda f, x: f.as_column(x), form="matrix", degree=times(1), kind=kinds.as_column,
+              cost=0, torch="x.reshape(-1, 1)"),
+    primitive("unflatten", "x like", lambda f, x, like: f.shaped(x, like), form="matrix", kind=kinds.as_tensor,
+              degree=lambda x, like: x, cost=0, torch="x.reshape(like.shape)"),
+    primitive("orthogonalize", "x steps:count a b c", matrices.orthogonalize, form="matrix", cost=300,
+              degree=lambda x, *numbers: 0.0 if x is not None and not any(numbers) else None, kind=kinds.matrix,
+              torch="orthogonalize(x, steps, a, b, c)"),
+    primitive("inv_root", "x p eps", matrices.inv_root, form="matrix", cost=300, kind=kinds.square,
+              degree=flat, torch="inv_root(x, p, eps)"),
+    composite("inv_sqrt", "x eps", "inv_root(x, 2, eps)", cost=300, kind=kinds.square),
+)  # fmt: skip
+
+ORACLES = (
+    primitive("grad_at", "x", oracles.grad_at, form="oracle", kind=kinds.point, degree=lambda x: None),
+    primitive("loss_at", "x", oracles.loss_at, form="oracle", kind=kinds.number_of_point, degree=lambda x: None),
+    primitive("hvp", "x", oracles.hvp, form="oracle", kind=kinds.point, degree=times(1)),
+    primitive("hessian_solve", "x damping", oracles.hessian_solve, form="oracle", kind=kinds.point,
+              degree=lambda x, damping: x),
+    primitive("cg_solve", "x damping steps:count", oracles.cg_solve, form="oracle", kind=kinds.point,
+              degree=lambda x, damping, steps: x),
 )  # fmt: skip
 
 AVERAGES = (
@@ -174,6 +204,7 @@ AVERAGES = (
               degree=lambda x, beta, t: x if beta == 0 else None, cost=1.5),
     composite("clip", "x low high", "min(max(x, low), high)", formula="Min(Max(x, low), high)", degree=same,
               cost=2, torch=" | torch.clamp(x, low, high)"),
+    composite("every", "t:step k", "mod(t, k) == 0", degree=lambda t, k: 0.0 if t == k == 0 else None, cost=4),
     composite("clip_by_global_norm", "x c:positive", "x * min(1, c / global_norm(x))",
               formula="x*Min(1, c/sqrt(GlobalSum(x**2)))", degree=same, kind=kinds.by_norm, cost=4),
 )  # fmt: skip
@@ -188,6 +219,9 @@ PRIMITIVES: dict[str, Primitive] = {
         *PROTECTED,
         *REDUCTIONS,
         *SHAPES,
+        *ROLES,
+        *MATRICES,
+        *ORACLES,
         *AVERAGES,
     )
 }

@@ -63,7 +63,7 @@ def safe_names(program: Program) -> dict[str, str]:
 def needs_matrix(program: Program) -> bool:
     """Whether rows and columns matter, so that tensors must be seen as matrices."""
     forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr) if call.op != "size"}
-    return bool(forms & {"axis", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
+    return bool(forms & {"matrix", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
 
 
 def body(program: Program) -> Body:

@@ -20,8 +20,8 @@ from primitives.program import Call, calls
 from primitives.table import PRIMITIVES
 
 ALL = list(PRIMITIVES.values())
-FORMS = {"pointwise", "reduction", "model", "shape", "axis", "composite"}
-ROLES = {"any", "weight", "positive", "step"}
+FORMS = {"pointwise", "reduction", "model", "shape", "matrix", "role", "oracle", "composite"}
+ROLES = {"any", "weight", "positive", "step", "count"}
 SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0, -1.0, 0.5, -0.3, 2.0, -3.0, 7.25, 1e-9, 1e300, -1e-300]
 EITHER_ZERO = {"max", "min", "clip", "mod"}  # whose result may be 0 where another machine has -0
 Array = Any  # an array of NumPy or torch
