@@ -8,12 +8,12 @@ MOST_STEPS = 20  # of Newton-Schulz: by then nothing changes any more
 SMALLEST = 1e-30  # a norm below this counts as this, so that zero stays zero
 
 
-def steps(count: Any) -> int:
+def held(count: Any) -> int:
     """A number of steps from a number: rounded down and held to 0..20."""
     return max(0, min(MOST_STEPS, int(count)))
 
 
-def orthogonalize(f: Any, x: Any, count: Any, a: Any, b: Any, c: Any) -> Any:
+def orthogonalize(f: Any, x: Any, steps: Any, a: Any, b: Any, c: Any) -> Any:
     """Newton-Schulz steps X <- a X + (b A + c A A) X with A = X X', after X = x / norm(x).
 
     Taller than wide, it works on the transpose. With Muon's coefficients (3.4445, -4.7750, 2.0315) and 5 steps the
@@ -23,7 +23,7 @@ def orthogonalize(f: Any, x: Any, count: Any, a: Any, b: Any, c: Any) -> Any:
     x = x / f.maximum(norm, f.cast(f.wide(norm) * 0 + SMALLEST, x))
     tall = x.shape[-2] > x.shape[-1]
     x = f.swap(x) if tall else x
-    for _ in range(steps(f.first(count))):
+    for _ in range(held(f.first(steps))):
         square = f.matmul(x, f.swap(x))
         x = a * x + f.matmul(b * square + c * f.matmul(square, square), x)
     return f.swap(x) if tall else x

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
 
 from primitives.inference import kind_faults
-from primitives.kinds import COLUMN, NUMBER, PER_TENSOR, ROW, TENSOR, Kind, KindError, fits
+from primitives.kinds import COLUMN, LEFT, NUMBER, PER_TENSOR, ROW, TENSOR, Kind, KindError, fits
 from primitives.program import Assign, Call, Program, State
 from primitives.table import PRIMITIVES
 
@@ -24,7 +25,16 @@ CANONICAL: dict[Kind, Expr] = {
     PER_TENSOR: Call("norm", ("g",)),
     ROW: Call("row_mean", ("g",)),
     COLUMN: Call("column_mean", ("g",)),
+    LEFT: Call("matmul", ("g", Call("transpose", ("g",)))),
 }
+ARGUMENTS: tuple[tuple[Expr, Kind], ...] = (  # what a primitive takes that takes nothing random
+    ("g", TENSOR),
+    (Call("transpose", ("g",)), TENSOR.transposed),
+    (CANONICAL[LEFT], LEFT),
+    (Call("flatten", ("g",)), Kind("mn", "1")),
+    (1.0, NUMBER),
+)
+DRAWN = sorted(name for name, p in PRIMITIVES.items() if p.form != "oracle")  # an oracle must be there to answer
 
 # The project flushes denormals, and Hypothesis minds.
 numbers = st.one_of(
@@ -47,15 +57,17 @@ def _argument(draw: Draw, env: dict[str, Kind], role: str, depth: int) -> tuple[
         return "t", NUMBER
     if role == "weight":
         return draw(weights), NUMBER
+    if role == "count":
+        return float(draw(st.integers(0, 3))), NUMBER
     return _expression(draw, env, depth)
 
 
 def _call(draw: Draw, env: dict[str, Kind], op: str, depth: int) -> tuple[Expr, Kind]:
-    """The primitive applied to random arguments, or to g and 1 where those do not go together."""
+    """The primitive applied to random arguments, or to g and its like where those do not go together."""
     p = PRIMITIVES[op]
-    simple: dict[str, tuple[Expr, Kind]] = {"any": ("g", TENSOR), "positive": (1.0, NUMBER)}
     drawn = [_argument(draw, env, role, depth - 1) for role in p.roles]
-    for args in (drawn, [simple.get(role, arg) for role, arg in zip(p.roles, drawn, strict=True)]):
+    simple = [ARGUMENTS if role == "any" else [arg] for role, arg in zip(p.roles, drawn, strict=True)]
+    for args in (drawn, *product(*simple)):
         try:
             return Call(op, tuple(expr for expr, _ in args)), p.kind(*(kind for _, kind in args))
         except KindError:
@@ -66,7 +78,7 @@ def _call(draw: Draw, env: dict[str, Kind], op: str, depth: int) -> tuple[Expr, 
 def _expression(draw: Draw, env: dict[str, Kind], depth: int) -> tuple[Expr, Kind]:
     if depth <= 0 or draw(st.booleans()):
         return _leaf(draw, env)
-    return _call(draw, env, draw(st.sampled_from(sorted(PRIMITIVES))), depth)
+    return _call(draw, env, draw(st.sampled_from(DRAWN)), depth)
 
 
 def _of_kind(draw: Draw, env: dict[str, Kind], name: str, kind: Kind) -> Expr:
