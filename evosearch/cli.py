@@ -12,8 +12,10 @@ from evosearch.config import DEFAULT_BUDGET
 MOST_FAULTS = 8  # of a program that are printed
 
 EXAMPLES = """\
-PROGRAM is a reference name (lion), a file (my.opt), or a program of a run: DIR:best, DIR:17 (candidate 17),
-DIR:front[0] (on the Pareto front of score, length, states and cost).
+PROGRAM is a reference name (lion, recommended_default), a file (my.opt), or a program of a run: DIR:best, DIR:17
+(candidate 17), DIR:front[0] (on the Pareto front of score, length, states and cost); or wrappers around these, with
+files in quotes: "lookahead(adam, k=5)", "sam(clip_norm(adamw(lr=0.01)))", "scheduled(adam, cosine)",
+"by_shape(muon, adamw)", "clip_norm('runs/x:best', max_norm=0.5)".
 """
 
 
@@ -37,10 +39,10 @@ def parser() -> Parser:
     _add_resume(commands.add_parser("resume", help="go on with a search that was stopped or has ended"))
     commands.add_parser("list", help="the reference programs")
     inspect = commands.add_parser("inspect", help="a program: text, states, cost, how it descends from the start")
-    inspect.add_argument("program", metavar="PROGRAM", help="a name, a file or DIR:best")
+    inspect.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     inspect.add_argument("--json", action="store_true", help="as JSON")
     export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")
-    export.add_argument("program", metavar="PROGRAM", help="a name, a file or DIR:best")
+    export.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     export.add_argument("-o", "--output", metavar="FILE", required=True, help="the Python file to write")
     export.add_argument("--class", dest="class_name", metavar="NAME", help="name of the class")
     commands.add_parser("proxies", help="the tasks that programs are judged on")

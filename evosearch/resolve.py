@@ -1,10 +1,11 @@
-"""From what a user types to a program: a reference name, a file, or a program of a run (DIR:best, DIR:7)."""
+"""From what a user types to a program: a name, an expression, a file, or a program of a run (DIR:best, DIR:7)."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
 from primitives.reference import names, reference
 from primitives.text import parse
@@ -14,23 +15,49 @@ LARGEST = 1_000_000  # bytes of a program file
 
 def resolve(spec: str) -> Program:
     """The program that `spec` names; ProgramError with one sentence for each fault."""
-    if not spec:
+    if not spec.strip():
         raise ProgramError("the program has no name; give a reference name (see `evosearch list`), a file or DIR:best.")
     if spec in names():
         return reference(spec)
-    place, _, which = spec.rpartition(":")
-    if place and Path(place).is_dir():
-        return _of_run(Path(place), which)
-    path = Path(spec)
-    if path.is_file():
-        return _of_file(path)
-    if path.is_dir():
-        raise ProgramError(f"{spec} is a directory; name a program in it, as {spec}:best or {spec}:7.")
-    if path.suffix or "/" in spec:
+    found = _of_place(spec)
+    if found is not None:
+        return found
+    if "(" in spec or spec[0] in "'\"" or spec.isidentifier():
+        return program_of(spec, _leaf)
+    if Path(spec).suffix or "/" in spec:
         raise ProgramError(
             f"there is no file {spec}; give a reference name (see `evosearch list`), a file or DIR:best."
         )
     return reference(spec)  # says which names there are
+
+
+def _leaf(spec: str) -> Program:
+    """The program of a name or a quoted string inside an expression, which is no expression itself."""
+    if spec in names():
+        return reference(spec)
+    found = _of_place(spec)
+    if found is not None:
+        return found
+    if spec.isidentifier():
+        return reference(spec)
+    raise ProgramError(f"there is no file {spec}; in quotes stands a file or DIR:best.")
+
+
+def _of_place(spec: str) -> Program | None:
+    """The program of a file or of a run; None where there is neither."""
+    place, _, which = spec.rpartition(":")
+    try:
+        if place and Path(place).is_dir():
+            return _of_run(Path(place), which)
+        path = Path(spec)
+        if path.is_file():
+            return _of_file(path)
+        if path.is_dir():
+            raise ProgramError(f"{spec} is a directory; name a program in it, as {spec}:best or {spec}:7.")
+    except (OSError, ValueError) as error:  # a name that is too long, or with null bytes, is no place
+        if isinstance(error, ProgramError):
+            raise
+    return None
 
 
 def _of_file(path: Path) -> Program:
