@@ -66,27 +66,25 @@ def _program(node: ast.expr, leaf: Leaf, depth: int) -> Program:
 
 def _wrapped(wrapper: Wrapper, node: ast.Call, leaf: Leaf, depth: int) -> Program:
     if len(node.args) != len(wrapper.takes):
-        for arg in node.args:
-            if _number(arg) is not None:
-                option = wrapper.options[0].name if wrapper.options else "k"
-                raise ProgramError(
-                    f"{wrapper.name} takes its options by name, as {option}={ast.unparse(arg)}; "
-                    f"write {_usage(wrapper)}."
-                )
-        given = f"{len(node.args)} argument{'s' * (len(node.args) != 1)}"
-        raise ProgramError(f"{wrapper.name} was given {given}; write {_usage(wrapper)}.")
+        raise ProgramError(f"{_miscounted(wrapper, node.args)}; write {_usage(wrapper)}.")
     pairs = zip(wrapper.takes, node.args, strict=True)
     operands = [_schedule(arg) if kind == "schedule" else _program(arg, leaf, depth + 1) for kind, arg in pairs]
-    given = _numbers(wrapper.name, node)
-    known = {option.name for option in wrapper.options}
-    for name in given.keys() - known:
-        for operand in operands:
-            if isinstance(operand, Program) and name in operand.defaults:
-                raise ProgramError(
-                    f"{wrapper.name} has no option '{name}'; it is one of {operand.name}: "
-                    f"write it in the brackets of the program that has it, as adam({name}=...)."
-                )
-    return wrapper(*operands, **given)
+    options = _numbers(wrapper.name, node)
+    for operand in operands:
+        if inner := sorted((options.keys() - wrapper.defaults.keys()) & operand.defaults.keys()):
+            raise ProgramError(
+                f"{wrapper.name} has no option '{inner[0]}', {operand.name} has: "
+                f"write it in the brackets of what has it, as adam({inner[0]}=...)."
+            )
+    return wrapper(*operands, **options)
+
+
+def _miscounted(wrapper: Wrapper, args: list[ast.expr]) -> str:
+    number = next((arg for arg in args if _number(arg) is not None), None)
+    if number is not None and wrapper.options:
+        return f"{wrapper.name} takes its options by name, as {wrapper.options[0].name}={ast.unparse(number)}"
+    wanted = f"{len(wrapper.takes)} argument{'s' * (len(wrapper.takes) != 1)}"
+    return f"{wrapper.name} takes {wanted} and was given {len(args)}"
 
 
 def _usage(wrapper: Wrapper) -> str:

@@ -141,7 +141,7 @@ _ALL = (
         "robbins_monro",
         (
             Option("t0", 0, 0, math.inf, "steps by which the fall is ahead"),
-            Option("c", 1, 0.5, 1, "the power: lr sums to infinity, its square does not", open_low=True),
+            Option("c", 0.75, 0.5, 1, "the power: lr sums to infinity, its square does not", open_low=True),
         ),
         "(t + t0)**-c",
         "(t + t0)^-c. Robbins and Monro 1951. torch's LambdaLR, index t.",

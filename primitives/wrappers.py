@@ -34,6 +34,11 @@ class Wrapper:
     build: Callable[..., Program]
     doc: str
 
+    @property
+    def defaults(self) -> dict[str, float]:
+        """The options and their default values."""
+        return {option.name: option.default for option in self.options}
+
     def __call__(self, *operands: Program | Schedule, **given: float) -> Program:
         """The wrapped program; ProgramError with a sentence for each fault."""
         kinds = tuple("schedule" if isinstance(operand, Schedule) else "program" for operand in operands)
