@@ -1,10 +1,10 @@
 """One bytecode for all machines: stretches of instructions over registers and numbers, state updated in place.
 
-A *number* lives in a numbered float64 slot of each (replica, tensor); a *register* is one element for each element of
-a tensor: 0 is w, 1 is g, then one for each state, then temporaries. Reductions cut a program into *stretches*: within
-one, a machine may run all instructions block by block. A reduction over a tensor ends a stretch, one over the model
-ends a *phase*, between which every tensor of the model must have come so far. Temporaries that live across a cut
-are *wide* (they keep a whole tensor); all others keep one block.
+A *number* lives in a numbered float64 slot of each (replica, tensor); a *register* holds any other kind of value, most
+often one element for each element of a tensor: 0 is w, 1 is g, then one for each state, then temporaries. Reductions
+cut a program into *stretches*: within one, a machine may run all instructions block by block. A reduction over a tensor
+ends a stretch, one over the model ends a *phase*, between which every tensor of the model must have come so far.
+Temporaries that live across a cut are *wide* (they keep a whole tensor); all others keep one block.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from primitives.graph import Graph, graph
-from primitives.kinds import TENSOR
+from primitives.kinds import TENSOR, Kind
 from primitives.program import Program, State
 from primitives.registers import IN_PLACE, Registers, allocate
-from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, schedule
+from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, form, schedule
 from primitives.table import PRIMITIVES
 
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
 
 
 class UnsupportedError(ValueError):
-    """A program that the bytecode cannot express; the message says why. The interpreter still runs it."""
+    """A program that a machine does not take; the message says why."""
 
 
 class Instruction(NamedTuple):
-    """`pattern` has a letter for each argument: T a register, S a number. A result is a register where any is T."""
+    """`pattern` has a letter for each argument: T a register, S a number. A copy or a fill spreads over its `kind`."""
 
     op: str  # a primitive, or "copy" (T) or "fill" (S)
     pattern: str
     out: int
     args: tuple[int, ...]
+    kind: Kind  # of the result: a number in a slot where it is single, else in a register
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,26 @@ class Bytecode:
     hoisted: tuple[Instruction, ...]  # numbers that depend on constants, lr and t alone: once a step
     stretches: tuple[Stretch, ...]
     states: tuple[State, ...]
+    kinds: tuple[Kind, ...]  # of the states
     vector_states: tuple[int, ...]  # index of each state among the registers after g, -1 where it is a number
     number_states: tuple[tuple[int, int, int], ...]  # state, slot to load it into, slot to save it from
     numbers: int  # how many number slots
     wide: int  # how many wide temporaries; they come after the states
     local: int  # how many block temporaries; they come after the wide ones
+    needs: str  # "oracle" if it asks the loss, else "matrix" if it is more than tensors and numbers, else ""
 
     @property
     def registers(self) -> int:
         """How many registers, w and g included."""
         return 2 + sum(i >= 0 for i in self.vector_states) + self.wide + self.local
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """All instructions in an order in which a machine may run them."""
+        code = list(self.hoisted)
+        for stretch in self.stretches:
+            code += [*stretch.numbers, *stretch.body, *stretch.reductions, *stretch.moves]
+        return code
 
     @property
     def cost(self) -> float:
@@ -76,7 +87,6 @@ class Bytecode:
 def compile_program(program: Program, hyper: Mapping[str, float] | None = None) -> Bytecode:
     """The bytecode of a valid program, with its hyperparameters (but lr) as constants."""
     g = graph(program, expand=True, hyper=hyper)
-    _check(g)
     vector_states = _vector_states(g)
     s = schedule(g, vector_states)
     slots = _number_slots(s)
@@ -87,20 +97,22 @@ def compile_program(program: Program, hyper: Mapping[str, float] | None = None) 
         write.code(s.hoisted),
         write.stretches(),
         g.states,
+        g.kinds,
         vector_states,
         _number_states(s, slots, vector_states, g),
         FIXED_SLOTS + len(slots),
         registers.wide,
         registers.local,
+        _needs(g),
     )
 
 
-def _check(g: Graph) -> None:
-    for node in g.nodes:
-        if node.op in PRIMITIVES and PRIMITIVES[node.op].form == "matrix":
-            raise UnsupportedError(f"{node.op} works on a matrix and has no bytecode yet.")
-        if not (node.kind.single or node.kind == TENSOR):
-            raise UnsupportedError(f"a {node.kind} has no register yet.")
+def _needs(g: Graph) -> str:
+    forms = {form(node.op) for node in g.nodes}
+    if "oracle" in forms:
+        return "oracle"
+    plain = all(node.kind.single or node.kind == TENSOR for node in g.nodes)
+    return "" if plain and "matrix" not in forms else "matrix"
 
 
 def _vector_states(g: Graph) -> tuple[int, ...]:
@@ -140,11 +152,16 @@ class _Writer:
     def _instruction(self, i: int) -> Instruction:
         node, vector, place = self.s.nodes[i], self.s.vector, self.place
         pattern = "".join(["T" if vector[a] else "S" for a in node.args])
-        return Instruction(node.op, pattern, place[i], tuple([place[a] for a in node.args]))
+        return Instruction(node.op, pattern, place[i], tuple([place[a] for a in node.args]), node.kind)
 
     def stretches(self) -> tuple[Stretch, ...]:
         last = next(reversed(self.s.stages))
-        moves = tuple([Instruction("copy", "T", home, (source,)) for home, source in self.registers.moves])
+        moves = tuple(
+            [
+                Instruction("copy", "T", home, (source,), self.s.nodes[self.s.homes[home]].kind)
+                for home, source in self.registers.moves
+            ]
+        )
         return tuple(
             [
                 Stretch(

@@ -199,7 +199,8 @@ def _kinds(
         fault: KindError | None = None
         for op, positions, value in zip(ops, args, values, strict=True):
             try:
-                kind = PRIMITIVES[op].kind(*[kinds[a] for a in positions]) if positions else inputs.get(value, NUMBER)
+                given = [kinds[a] for a in positions]
+                kind = PRIMITIVES[op].kind(*given) if op in PRIMITIVES else inputs.get(value, NUMBER)
             except KindError as error:  # perhaps of a state that will turn out wider: for now as narrow as can be
                 kind, fault = NUMBER, error
             kinds.append(kind)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from primitives.graph import Graph, Node
-from primitives.kinds import NUMBER, TENSOR
+from primitives.kinds import NUMBER, PER_TENSOR, TENSOR, Kind, pointwise
+from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
 
 W, G = 0, 1  # the registers of w and g; then comes one for each state that is a tensor
 INPUT_SLOTS = {"lr": 0, "t": 1, "base_lr": 2, "T": 3, "loss": 4}  # number slots of what comes from outside
-SHAPE_SLOTS = {"rows": 5, "columns": 6, "size": 7}  # and of what the tensor's shape gives
+SHAPES = {"m": "rows", "n": "columns", "mn": "size"}  # what says how long a dimension of a kind is
+SHAPE_SLOTS = {name: 5 + i for i, name in enumerate((*SHAPES.values(), *CONSTANTS))}  # and of what each tensor gives
 REDUCTIONS = ("reduction", "model")
 Stage = tuple[int, int]
 
@@ -49,22 +51,21 @@ def form(op: str) -> str:
 
 def schedule(g: Graph, vector_states: tuple[int, ...]) -> Schedule:
     """The schedule of a graph; `vector_states` has each state's place among those that are tensors, or -1."""
-    nodes, outputs = _with_fills(g)
+    nodes, outputs = _simplified(g)
     places = {"w": W, "g": G} | {s.name: 2 + i for s, i in zip(g.states, vector_states, strict=True) if i >= 0}
     inputs = {i: places[str(n.value)] for i, n in enumerate(nodes) if n.op == "input" and n.value in places}
     ends = {W: outputs[0]} | {2 + home: i for home, i in zip(vector_states, outputs[1:], strict=True) if home >= 0}
-    homes = _homes(nodes, ends, inputs)
+    kinds = {W: TENSOR} | {2 + home: k for home, k in zip(vector_states, g.kinds, strict=True) if home >= 0}
+    homes = _homes(nodes, ends, kinds, inputs)
     hoisted = _hoisted(nodes)
     work = Schedule(nodes, outputs, homes, inputs, [not n.kind.single for n in nodes], [], [], {(0, 0): Work()})
     ready: list[Stage] = []
     for i, node in enumerate(nodes):
         stage = max([ready[a] for a in node.args], default=(0, 0))
-        kind = form(node.op)
+        reduces = node.kind.single and any(work.vector[a] for a in node.args)
         work.runs.append(stage)
-        ready.append(
-            (stage[0], stage[1] + 1) if kind == "reduction" else (stage[0] + 1, 0) if kind == "model" else stage
-        )
-        if node.op == "input" or node.op == "number" or kind == "shape":
+        ready.append(_after(stage, node) if reduces else stage)
+        if node.op in ("input", "number", *SHAPE_SLOTS):
             continue
         if hoisted[i]:
             work.hoisted.append(i)
@@ -72,7 +73,7 @@ def schedule(g: Graph, vector_states: tuple[int, ...]) -> Schedule:
         if stage not in work.stages:
             work.stages[stage] = Work()
         here = work.stages[stage]
-        (here.body if work.vector[i] else here.reductions if kind in REDUCTIONS else here.numbers).append(i)
+        (here.body if work.vector[i] else here.reductions if reduces else here.numbers).append(i)
     if len(work.stages) > 1:
         ordered = sorted(work.stages.items())
         work.stages.clear()
@@ -80,30 +81,62 @@ def schedule(g: Graph, vector_states: tuple[int, ...]) -> Schedule:
     return work
 
 
-def _with_fills(g: Graph) -> tuple[list[Node], list[int]]:
-    """The nodes and outputs with numbers among a reduction's arguments spread over the tensor first."""
-    if not any(form(node.op) in REDUCTIONS and len(node.args) > 1 for node in g.nodes):
+def _after(stage: Stage, node: Node) -> Stage:
+    """The first stage that can read a number made of tensors."""
+    return (stage[0] + 1, 0) if form(node.op) in ("model", "oracle") else (stage[0], stage[1] + 1)
+
+
+def _simplified(g: Graph) -> tuple[list[Node], list[int]]:
+    """The nodes and outputs with shapes of any value as those of the tensor, and reductions of whole tensors only.
+
+    Numbers among a reduction's arguments are spread over the others first.
+    """
+    if not any(form(node.op) == "shape" or (form(node.op) in REDUCTIONS and len(node.args) > 1) for node in g.nodes):
         return list(g.nodes), list(g.outputs)
     nodes: list[Node] = []
     place: list[int] = []
     for node in g.nodes:
         args = [place[a] for a in node.args]
         if form(node.op) in REDUCTIONS:
+            kind = pointwise(*(nodes[a].kind for a in args))
             for k, a in enumerate(args):
                 if nodes[a].kind.single:
-                    nodes.append(Node("fill", (a,), "", TENSOR))
+                    nodes.append(Node("fill", (a,), "", kind))
                     args[k] = len(nodes) - 1
-        place.append(len(nodes))
-        nodes.append(node._replace(args=tuple(args)))
+        node = node._replace(args=tuple(args))
+        place.append(_shape(nodes, node) if form(node.op) == "shape" else _append(nodes, node))
     return nodes, [place[i] for i in g.outputs]
 
 
-def _homes(nodes: list[Node], ends: dict[int, int], inputs: dict[int, int]) -> dict[int, int]:
-    """Gives each home a node of its own: a fill of a number, a copy of an old value or of what another home takes."""
+def _shape(nodes: list[Node], node: Node) -> int:
+    """The rows, columns or size of a value of any kind, over those of the tensor."""
+    kind = nodes[node.args[0]].kind
+    if kind == TENSOR:
+        return _append(nodes, node._replace(args=()))
+    sides = {"rows": [kind.rows], "columns": [kind.columns], "size": [kind.rows, kind.columns]}[node.op]
+    parts = [
+        _append(nodes, Node("number", (), 1.0, NUMBER) if d == "1" else Node(SHAPES[d], (), "", PER_TENSOR))
+        for d in sides
+    ]
+    return parts[0] if len(parts) == 1 else _append(nodes, Node("multiply", tuple(parts), "", PER_TENSOR))
+
+
+def _append(nodes: list[Node], node: Node) -> int:
+    nodes.append(node)
+    return len(nodes) - 1
+
+
+def _homes(nodes: list[Node], ends: dict[int, int], kinds: dict[int, Kind], inputs: dict[int, int]) -> dict[int, int]:
+    """Gives each home a node of its own: a fill of a number, a copy of an old value or of what another home takes.
+
+    What is narrower than its home is spread over it by either.
+    """
     homes: dict[int, int] = {}
     for home, i in ends.items():
-        if nodes[i].kind.single or i in homes.values() or inputs.get(i, home) != home:
-            nodes.append(Node("fill" if nodes[i].kind.single else "copy", (i,), "", TENSOR))
+        if nodes[i].op in ("add", "multiply") and inputs.get(nodes[i].args[1]) == home:
+            nodes[i] = nodes[i]._replace(args=nodes[i].args[::-1])  # the old value first: it may be overwritten there
+        if nodes[i].kind != kinds[home] or i in homes.values() or inputs.get(i, home) != home:
+            nodes.append(Node("fill" if nodes[i].kind.single else "copy", (i,), "", kinds[home]))
             homes[home] = len(nodes) - 1
         else:
             homes[home] = i

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from primitives.bytecode import INPUT_SLOTS, Bytecode, Instruction
+from primitives.bytecode import INPUT_SLOTS, Bytecode, Instruction, UnsupportedError
 from primitives.interpreter import as_matrix
 from primitives.machines import kernels
+from primitives.roles import facts, role_of
 from primitives.table import PRIMITIVES
 
 Array = np.ndarray[Any, Any]
 BLOCK = 1024  # elements: a handful of registers of this size stay in the first cache
 FINISH = {"total": 0, "total / n": 1, "sqrt(total)": 2, "sqrt(total / n)": 3}
+LINE = 64  # bytes: where a tensor's states begin
 SPARE = 4  # block registers for numbers that an instruction wants as registers
 
 
@@ -24,6 +26,8 @@ class NumbaMachine:
 
     `program_of` [R] says which program moves each replica, `base_lr` [R] its constant learning rate. The weights
     are changed in place; the gradients are read. Results of a replica do not depend on which others there are.
+    `roles` says what each tensor is for (roles.py; by its shape unless given). The tensors may be some of those in the
+    buffers: no others are touched or cost anything.
     """
 
     def __init__(
@@ -36,8 +40,16 @@ class NumbaMachine:
         offsets: Array,
         base_lr: Array,
         total_steps: float = math.nan,
+        roles: Sequence[str] | None = None,
     ) -> None:
+        for program in programs:
+            if program.needs:
+                raise UnsupportedError(
+                    f"NumbaMachine has tensors and numbers only, no {program.needs}; TorchMachine has."
+                )
         self.programs, self.shapes, self.total_steps = programs, shapes, total_steps
+        named = [role_of(len(shape)) for shape in shapes] if roles is None else roles
+        self.facts = [facts(len(shape), role).values() for shape, role in zip(shapes, named, strict=True)]
         self.packed = _Packed(programs)
         self.kernels = kernels.load(str(weights.dtype))
         self.slots = max(sum(i >= 0 for i in p.vector_states) for p in programs)
@@ -68,7 +80,7 @@ class NumbaMachine:
     def state(self, index: tuple[int, int]) -> Array:
         """State register `index[0]` of tensor `index[1]`, for all replicas: a view [R, n_k]."""
         slot, k = index
-        start, size = int(self.tensors[k, 0]), int(self.tensors[k, 1])
+        start, size = int(self.tensors[k, 3]), int(self.tensors[k, 1])
         return self.states[slot, start : start + len(self.program_of) * size].reshape(-1, size)
 
     def _segments(self) -> list[tuple[tuple[int, int], int]]:
@@ -77,23 +89,23 @@ class NumbaMachine:
     def _bind(self, weights: Array, grads: Array, offsets: Array, program_of: Array, base_lr: Array) -> None:
         matrices = [as_matrix(np.empty(shape, np.int8)).shape for shape in self.shapes]
         sizes = [m * n for m, n in matrices]
-        starts = np.cumsum([0, *sizes])
-        self.tensors = np.array(
-            [(o, m * n, m, n, m * n, at) for o, (m, n), at in zip(offsets, matrices, starts[:-1], strict=True)],
-            np.int64,
-        )
+        item, starts = weights.itemsize, np.cumsum([0, *sizes])
+        room = [-(-len(program_of) * size * item // LINE) * LINE // item for size in sizes]
+        homes = np.cumsum([0, *room])
+        rows = zip(offsets, sizes, starts, homes, matrices, self.facts, strict=False)
+        self.tensors = np.array([(o, s, at, home, *mn, s, *about) for o, s, at, home, mn, about in rows], np.int64)
         self.program_of = program_of
         self.outside = np.full((len(program_of), len(INPUT_SLOTS)), math.nan)
         self.outside[:, INPUT_SLOTS["base_lr"]] = base_lr
         self.outside[:, INPUT_SLOTS["T"]] = self.total_steps
-        self.states = np.zeros((self.slots, weights.size), weights.dtype)
+        self.states = np.zeros((self.slots, homes[-1]), weights.dtype)
         self.buffers = (weights, grads)  # kept alive: the compiled code holds their addresses
-        item, full = weights.itemsize, int(starts[-1])
+        full = int(starts[-1])
         local = max(p.local for p in self.programs) + SPARE
         self.wide = np.empty((max(1, *(p.wide for p in self.programs), 0), full), weights.dtype)
         self.local = np.empty((local, BLOCK + 16), weights.dtype)
         fixed = [weights.ctypes.data, grads.ctypes.data]
-        fixed += [self.states.ctypes.data + i * weights.size * item for i in range(self.slots)]
+        fixed += [self.states.ctypes.data + i * int(homes[-1]) * item for i in range(self.slots)]
         self.memory = np.array(
             [
                 full,

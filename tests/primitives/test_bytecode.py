@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from primitives.bytecode import Bytecode, Instruction, UnsupportedError, compile_program
+from primitives.bytecode import Bytecode, Instruction, compile_program
 from primitives.graph import canonical
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
@@ -111,7 +111,7 @@ def test_every_register_and_slot_that_is_read_was_written(seed):
     code = compile_program(random_program(seed))
     states = 2 + sum(i >= 0 for i in code.vector_states)
     registers = set(range(states))
-    slots = set(range(8)) | {slot for slot, _ in code.constants} | {load for _, load, _ in code.number_states}
+    slots = set(range(12)) | {slot for slot, _ in code.constants} | {load for _, load, _ in code.number_states}
     for i in code.hoisted:
         assert slots.issuperset(i.args)
         slots.add(i.out)
@@ -133,9 +133,37 @@ def test_the_canonical_program_costs_no_more(name):
     assert compile_program(canonical(reference(name))).cost <= compile_program(reference(name)).cost
 
 
-def test_what_has_no_bytecode_says_so():
-    with pytest.raises(UnsupportedError, match="row_mean works on a matrix"):
-        compiled("def f(w, g, *, lr=0.1):\n    return w - lr * row_mean(g)\n")
+@pytest.mark.parametrize(
+    ("update", "needs"),
+    [
+        ("g / rms(g) * where(is_hidden(), 1, t)", ""),
+        ("g * rows(g) / size(g)", ""),
+        ("row_mean(g)", "matrix"),
+        ("matmul(row_mean(g), transpose(row_mean(g))) * g", "matrix"),
+        ("grad_at(w + row_mean(g))", "oracle"),
+        ("loss_at(w) * g", "oracle"),
+    ],
+)
+def test_a_program_says_what_it_needs(update, needs):
+    assert compiled(f"def f(w, g, *, lr=0.1):\n    return w - lr * ({update})\n").needs == needs
+
+
+def test_what_is_returned_is_spread_over_what_its_place_covers():
+    code = compiled("def f(w, g, r, c, *, lr=0.1):\n    r = r + row_mean(g)\n    return r * c, r, 0.5 * r + c\n")
+    moves = {(i.out, str(i.kind)) for i in instructions(code) if i.op in ("fill", "copy")}
+    assert [str(kind) for kind in code.kinds] == ["row", "row"]
+    assert (0, "tensor") in moves
+
+
+def test_numbers_made_of_tensors_end_a_stretch():
+    for update, phases in (("row_mean(column_mean(g))", [0, 0]), ("loss_at(w + g)", [0, 1])):
+        code = compiled(f"def f(w, g, *, lr=0.1):\n    return w - lr * ({update} * g)\n")
+        assert [s.phase for s in code.stretches] == phases
+
+
+def test_an_old_value_is_overwritten_on_either_side_of_a_sum():
+    code = compiled("def f(w, g, m, *, lr=0.1):\n    m = g + m\n    return lr * m + w, m\n")
+    assert not {i.op for i in instructions(code)} & {"copy", "fill"}
 
 
 def test_compiling_twice_gives_the_same():

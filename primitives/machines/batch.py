@@ -1,0 +1,112 @@
+"""Opens the machines for a batch of programs: one for each class of tensors where programs tell them apart.
+
+A branch that cannot be taken then costs no time and no state. Programs that look beyond the tensor at hand, at the
+whole model or at the loss, stay in one machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from primitives.bytecode import Bytecode, compile_program
+from primitives.machines.numba_machine import NumbaMachine
+from primitives.machines.torch_machine import TorchMachine
+from primitives.oracles import Oracle
+from primitives.program import Program
+from primitives.roles import facts, role_of
+from primitives.schedule import form
+from primitives.specialise import constants_read, specialise
+
+Array = np.ndarray[Any, Any]
+Known = tuple[tuple[str, float], ...]  # constants of tensors, by name
+
+
+@lru_cache(maxsize=4096)
+def compiled(program: Program, known: Known = ()) -> Bytecode:
+    """The bytecode of a program, for tensors with these constants if given."""
+    return compile_program(specialise(program, dict(known)) if known else program)
+
+
+def is_plain(program: Program) -> bool:
+    """Whether it may share a batch at no cost to others: tensors and numbers only, and no tensor told apart."""
+    return not compiled(program).needs and not constants_read(program)
+
+
+class Machines:
+    """Programs bound to the memory of R replicas, as in the machines, on the cheapest machines that take them."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        program_of: Array,
+        shapes: Sequence[tuple[int, ...]],
+        weights: Tensor,
+        grads: Tensor,
+        offsets: Array,
+        base_lr: Array,
+        total_steps: float = math.nan,
+        roles: Sequence[str] | None = None,
+    ) -> None:
+        self.parts: list[tuple[NumbaMachine | TorchMachine, list[int]]] = []
+        for known, some in _classes(programs, shapes, roles).items():
+            codes = [compiled(program, known) for program in programs]
+            numba = weights.device.type == "cpu" and not any(code.needs for code in codes)
+            make: Any = NumbaMachine if numba else TorchMachine
+            memory = _memory(numba, weights, grads)
+            mine = None if roles is None else [roles[k] for k in some]
+            machine = make(
+                codes, program_of, [shapes[k] for k in some], *memory, offsets[some], base_lr, total_steps, mine
+            )
+            self.parts.append((machine, some))
+
+    def attach(self, oracle: Oracle) -> None:
+        """Who answers what programs ask of the loss."""
+        for machine, _ in self.parts:
+            if isinstance(machine, TorchMachine):
+                machine.attach(oracle)
+
+    def step(self, t: int, lr: Array, loss: Any = None) -> None:
+        """Update every replica's weights and states in place; lr [R] is this step's rate, t counts from 1."""
+        for machine, _ in self.parts:
+            machine.step(t, lr, loss)
+
+    def keep(self, alive: Array, weights: Tensor, grads: Tensor, offsets: Array) -> None:
+        """Go on with the replicas where `alive` [R] is true, whose weights are now in the given buffers."""
+        for machine, some in self.parts:
+            memory: Any = _memory(isinstance(machine, NumbaMachine), weights, grads)
+            machine.keep(alive, *memory, offsets[some])
+
+
+def _memory(numba: bool, weights: Tensor, grads: Tensor) -> tuple[Any, Any]:
+    return (weights.numpy(), grads.numpy()) if numba else (weights, grads)
+
+
+def _classes(
+    programs: Sequence[Program], shapes: Sequence[tuple[int, ...]], roles: Sequence[str] | None
+) -> Mapping[Known, list[int]]:
+    """Which tensors go into a machine together, and what is known of them: () for nothing."""
+    whole: dict[Known, list[int]] = {(): list(range(len(shapes)))}
+    read = {name for program in programs for name in constants_read(program)}
+    if not read:
+        return whole
+    classes: dict[Known, list[int]] = {}
+    for k, about in enumerate(_facts(shapes, roles)):
+        classes.setdefault(tuple((name, about[name]) for name in sorted(read)), []).append(k)
+    looks_beyond = any(_looks_beyond(compiled(program, known)) for program in programs for known in classes)
+    return whole if looks_beyond else classes
+
+
+def _facts(shapes: Sequence[tuple[int, ...]], roles: Sequence[str] | None) -> list[dict[str, float]]:
+    named = [role_of(len(shape)) for shape in shapes] if roles is None else roles
+    return [facts(len(shape), role) for shape, role in zip(shapes, named, strict=True)]
+
+
+def _looks_beyond(code: Bytecode) -> bool:
+    """Whether it reads more than one tensor."""
+    return any(form(i.op) in ("model", "oracle") for i in code.instructions)
