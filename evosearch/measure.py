@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from primitives.bytecode import Bytecode, compile_program
-from primitives.machines.numba_machine import NumbaMachine
+from primitives.bytecode import Bytecode
+from primitives.machines import batch
+from primitives.program import Program
 from primitives.text import parse
+from proxies.oracle import ModelOracle
 from proxies.proxy import Buffers, Proxy, Stepper
 from proxies.train import train
 
@@ -24,27 +26,29 @@ def rate(exponent: float) -> float:
     return float(10.0 ** (exponent / STEPS_PER_DECADE))
 
 
-@lru_cache(maxsize=4096)
+parsed = lru_cache(maxsize=4096)(parse)
+
+
 def compiled(text: str) -> Bytecode:
     """The bytecode of a program's text."""
-    return compile_program(parse(text))
+    return batch.compiled(parsed(text))
 
 
 class ProgramStepper:
     """Moves the replicas of a training by their programs."""
 
-    def __init__(self, programs: Sequence[Bytecode], program_of: Array, base_lr: Array, steps: int, buffers: Buffers):
-        shapes = buffers.layout.shapes
-        self.machine = NumbaMachine(programs, program_of, shapes, *_memory(buffers), base_lr, steps)
-        self.step = self.machine.step
+    def __init__(self, programs: Sequence[Program], program_of: Array, base_lr: Array, steps: int, buffers: Buffers):
+        layout, memory = buffers.layout, (buffers.weights, buffers.grads, buffers.offsets)
+        self.machines = batch.Machines(programs, program_of, layout.shapes, *memory, base_lr, steps, layout.roles)
+        self.step = self.machines.step
+
+    def attach(self, oracle: ModelOracle) -> None:
+        """Who answers what programs ask of the loss."""
+        self.machines.attach(oracle)
 
     def keep(self, alive: Array, buffers: Buffers) -> None:
         """Go on with the replicas where `alive` [R] is true."""
-        self.machine.keep(alive, *_memory(buffers))
-
-
-def _memory(buffers: Buffers) -> tuple[Array, Array, Array]:
-    return buffers.weights.numpy(), buffers.grads.numpy(), buffers.offsets
+        self.machines.keep(alive, buffers.weights, buffers.grads, buffers.offsets)
 
 
 def measure(
@@ -66,15 +70,22 @@ def measure(
     losses = np.full((len(texts), len(seeds), len(exponents[0]) if texts else 0), np.inf)
     room = max(1, CACHE_BYTES // (16 * sum(proxy.layout.sizes)))
     together = max(1, room // (losses.shape[1] * losses.shape[2] or 1))
-    for first in range(0, len(texts), together):
-        some = slice(first, first + together)
-        codes = [compiled(text) for text in texts[some]]
-        losses[some] = _batch(codes, proxy, seeds, exponents[some], steps, warmup, grad_scale)
+    programs = [parsed(text) for text in texts]
+    for some in _batches(programs, together):
+        grids = [exponents[i] for i in some]
+        losses[some] = _batch([programs[i] for i in some], proxy, seeds, grids, steps, warmup, grad_scale)
     return losses
 
 
+def _batches(programs: Sequence[Program], together: int) -> list[list[int]]:
+    """Which programs are trained together; those that would cost others time are alone."""
+    plain = [i for i, program in enumerate(programs) if batch.is_plain(program)]
+    alone = sorted({*range(len(programs))} - {*plain})
+    return [plain[i : i + together] for i in range(0, len(plain), together)] + [[i] for i in alone]
+
+
 def _batch(
-    programs: Sequence[Bytecode],
+    programs: Sequence[Program],
     proxy: Proxy,
     seeds: Sequence[int],
     exponents: Sequence[Sequence[int]],

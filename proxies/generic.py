@@ -38,15 +38,19 @@ class GenericModel:
 
     def loss_and_grad(self, t: int) -> Tensor:
         """Write the gradient of step t into the buffers; return each replica's loss [R]."""
+        loss = self.loss_of(t, self.leaves)
+        for kept, grad in zip(self.grads, torch.autograd.grad(loss.sum(), self.leaves), strict=True):
+            kept.copy_(grad)
+        return loss.detach()
+
+    def loss_of(self, t: int, params: Sequence[Tensor], rows: slice = slice(None)) -> Tensor:
+        """The losses of step t of some replicas at these parameters, with their graph."""
         block, step = divmod(t - 1, self.steps)
         if block != self.block:
             self._load(block)
         # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
-        examples = [array.index_select(0, self.which) for array in self.examples[step]]
-        loss = self.loss(self.leaves, examples)
-        for kept, grad in zip(self.grads, torch.autograd.grad(loss.sum(), self.leaves), strict=True):
-            kept.copy_(grad)
-        return loss.detach()
+        examples = [array.index_select(0, self.which[rows]) for array in self.examples[step]]
+        return self.loss(params, examples)
 
     def validation(self) -> Tensor:
         """Mean validation loss of each replica [R]."""

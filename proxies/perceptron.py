@@ -79,9 +79,7 @@ class Perceptron:
 
     def loss_and_grad(self, t: int) -> Tensor:
         """Write the gradient of step t into the buffers; return each replica's loss [R]."""
-        block, step = divmod(t - 1, self.task.steps)
-        if block != self.block:
-            self._load(block)
+        step = self._step(t)
         for run in self.runs:
             torch.mm(run.weight, run.transposed[step], out=run.hidden)
         self._forward(self.a, self.a_np)
@@ -93,6 +91,21 @@ class Perceptron:
         for run in self.runs:
             torch.mm(run.delta, run.x[step], out=run.grad)
         return self.loss
+
+    def loss_of(self, t: int, params: Sequence[Tensor], rows: slice = slice(None)) -> Tensor:
+        """The losses of step t of some replicas at these parameters, with their graph."""
+        step = self._step(t)
+        seen = [block_of(self.task, seed, self.block, self.dtype) for seed in self.seeds[rows]]
+        x = torch.stack([inputs[step] for inputs, _, _ in seen])
+        y = torch.stack([torch.from_numpy(labels[step]).long() for _, _, labels in seen])
+        return autograd_loss(self.task.relu, params, (x, y))
+
+    def _step(self, t: int) -> int:
+        """The place of step t in its block, which is now there."""
+        block, step = divmod(t - 1, self.task.steps)
+        if block != self.block:
+            self._load(block)
+        return step
 
     def validation(self) -> Tensor:
         """Mean validation loss of each replica [R]."""

@@ -55,8 +55,12 @@ class Buffers:
 class Stepper(Protocol):
     """What moves the weights: a machine running programs, or a torch optimizer."""
 
-    def step(self, t: int, lr: np.ndarray) -> None:
-        """Update the weights in place; t counts from 1, lr is float64 [R], the rate of each replica."""
+    def step(self, t: int, lr: np.ndarray, loss: Tensor) -> None:
+        """Update the weights in place; t counts from 1, lr is float64 [R], the rate of each replica; `loss` [R].
+
+        A stepper that asks more of the loss has a method `attach(oracle)` too: it gets a ModelOracle (oracle.py) at
+        the start and whenever replicas were dropped.
+        """
 
     def keep(self, alive: np.ndarray, buffers: Buffers) -> None:
         """Go on with the replicas where `alive` [R] is true, in order; their weights are in `buffers`."""
@@ -66,7 +70,11 @@ MakeStepper = Callable[[Buffers], Stepper]
 
 
 class Model(Protocol):
-    """A proxy's forward and backward for fixed replicas; made anew when replicas are dropped."""
+    """A proxy's forward and backward for fixed replicas; made anew when replicas are dropped.
+
+    For Hessian products, and for torch optimizers that call a closure, it has one more method: `loss_of(t, params,
+    rows)`, the losses of step t of the replicas `rows` (a slice) at these parameters, as torch.autograd's function.
+    """
 
     def loss_and_grad(self, t: int) -> Tensor:
         """Write the gradient of step t (from 1) into the buffers; return each replica's loss [R]."""

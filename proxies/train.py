@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proxies.oracle import ModelOracle
 from proxies.proxy import Buffers, MakeStepper, Model, Proxy, Stepper
 from proxies.schedule import schedule
 
@@ -43,18 +44,14 @@ class Training:
 
     def _prepare(self) -> None:
         self.model: Model = self.proxy.model(self.buffers, self.seeds)
-        self.scaled: list[tuple[Tensor, Tensor]] = []
-        if self.scale is not None:
-            for grad in self.buffers.views(self.buffers.grads):
-                factor = torch.as_tensor(self.scale[self.places], dtype=grad.dtype, device=grad.device)
-                self.scaled.append((grad, factor.view(-1, *[1] * (grad.dim() - 1))))
+        self.oracle = ModelOracle(self.model, self.buffers, None if self.scale is None else self.scale[self.places])
+        if hasattr(self.stepper, "attach"):
+            self.stepper.attach(self.oracle)
 
     def step(self, t: int, lr: np.ndarray) -> Tensor:
         """One gradient and one update of every replica; returns the losses before the update."""
-        loss = self.model.loss_and_grad(t)
-        for grad, factor in self.scaled:
-            grad.mul_(factor)
-        self.stepper.step(t, lr)
+        loss = self.oracle.begin(t)
+        self.stepper.step(t, lr, loss)
         return loss
 
     def keep(self, alive: np.ndarray) -> None:
@@ -148,17 +145,25 @@ def _numbers(loss: Tensor) -> np.ndarray:
 
 
 class TorchStepper:
-    """One torch optimizer for each replica, over views of the buffers."""
+    """One torch optimizer for each replica, over views of the buffers.
+
+    An optimizer whose class says `needs_closure` gets one; where it says `differentiates_twice`, the closure returns
+    the loss with its graph and leaves the gradients to the optimizer.
+    """
 
     def __init__(self, make_optimizer: Callable[[list[Tensor]], torch.optim.Optimizer], buffers: Buffers) -> None:
         self.replicas = [list(views) for views in zip(*_split(buffers, buffers.weights), strict=True)]
         for params in self.replicas:
             for param in params:
                 param.requires_grad_()
-        self._attach(buffers)
+        self._rebind(buffers)
         self.optimizers = [make_optimizer(params) for params in self.replicas]
 
-    def _attach(self, buffers: Buffers) -> None:
+    def attach(self, oracle: ModelOracle) -> None:
+        """The loss for closures."""
+        self.oracle = oracle
+
+    def _rebind(self, buffers: Buffers) -> None:
         """Let every replica's parameters live in the buffers."""
         weights = zip(*_split(buffers, buffers.weights), strict=True)
         grads = zip(*_split(buffers, buffers.grads), strict=True)
@@ -166,19 +171,36 @@ class TorchStepper:
             for param, value, slope in zip(params, values, slopes, strict=True):
                 param.data, param.grad = value, slope
 
-    def step(self, t: int, lr: np.ndarray) -> None:
+    def step(self, t: int, lr: np.ndarray, loss: Tensor | None = None) -> None:
         """Step every optimizer at its own rate, in all of its groups."""
-        for optimizer, rate in zip(self.optimizers, lr, strict=True):
+        for i, (optimizer, rate) in enumerate(zip(self.optimizers, lr, strict=True)):
             for group in optimizer.param_groups:
                 group["lr"] = float(rate)
-            optimizer.step()
+            if getattr(optimizer, "needs_closure", False):
+                optimizer.step(self._closure(i, getattr(optimizer, "differentiates_twice", False)))  # type: ignore[arg-type]
+            else:
+                optimizer.step()
+
+    def _closure(self, replica: int, twice: bool) -> Callable[[], Tensor]:
+        params = self.replicas[replica]
+
+        def closure() -> Tensor:
+            with torch.enable_grad():
+                loss = self.oracle.graph(params, replica)
+                if twice:
+                    return loss
+                for param, grad in zip(params, torch.autograd.grad(loss, params, materialize_grads=True), strict=True):
+                    param.grad = grad
+                return loss.detach()
+
+        return closure
 
     def keep(self, alive: np.ndarray, buffers: Buffers) -> None:
         """Go on with some of the replicas."""
         places = np.flatnonzero(alive)
         self.replicas = [self.replicas[i] for i in places]
         self.optimizers = [self.optimizers[i] for i in places]
-        self._attach(buffers)
+        self._rebind(buffers)
 
 
 def _split(buffers: Buffers, flat: Tensor) -> list[list[Tensor]]:

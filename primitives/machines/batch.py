@@ -79,8 +79,8 @@ class Machines:
     def keep(self, alive: Array, weights: Tensor, grads: Tensor, offsets: Array) -> None:
         """Go on with the replicas where `alive` [R] is true, whose weights are now in the given buffers."""
         for machine, some in self.parts:
-            memory: Any = _memory(isinstance(machine, NumbaMachine), weights, grads)
-            machine.keep(alive, *memory, offsets[some])
+            w, g = _memory(isinstance(machine, NumbaMachine), weights, grads)
+            machine.keep(alive, w, g, offsets[some])
 
 
 def _memory(numba: bool, weights: Tensor, grads: Tensor) -> tuple[Any, Any]:

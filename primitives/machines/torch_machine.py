@@ -215,7 +215,7 @@ def _apply(i: Instruction, values: Sequence[Tensor], like: Tensor) -> Tensor:
     dtype = next((x.dtype for x in values if x.dtype != torch.float64), torch.float64)
     values = [x.to(dtype) for x in values]
     result = _one_by_one(p, values) if p.form == "matrix" else p.meaning(torch_namespace(), *values)
-    return result.to(torch.float64 if i.kind.single else dtype)  # type: ignore[no-any-return]
+    return result.to(torch.float64 if i.kind.single else dtype)
 
 
 def _one_by_one(p: Primitive, values: list[Tensor]) -> Tensor:
@@ -223,8 +223,8 @@ def _one_by_one(p: Primitive, values: list[Tensor]) -> Tensor:
     assert p.meaning is not None
     if values[0].device.type != "cpu":
         return p.meaning(torch_namespace(), *values)  # type: ignore[no-any-return]
-    replicas = zip(*(x.split(1) for x in values), strict=True)
-    return torch.cat([p.meaning(torch_namespace(), *(x.clone() for x in one)) for one in replicas])
+    replicas = ([x[r : r + 1].clone() for x in values] for r in range(len(values[0])))
+    return torch.cat([p.meaning(torch_namespace(), *one) for one in replicas])
 
 
 def _reduce(p: Primitive, args: list[list[Tensor]]) -> list[Tensor]:

@@ -22,7 +22,7 @@ class AdamW:
     def _attach(self, buffers: Buffers) -> None:
         self.w, self.g = buffers.views(buffers.weights), buffers.views(buffers.grads)
 
-    def step(self, t: int, lr: np.ndarray) -> None:
+    def step(self, t: int, lr: np.ndarray, loss: Tensor) -> None:
         for w, g, m, v in zip(self.w, self.g, self.m, self.v, strict=True):
             rate = torch.tensor(lr, dtype=w.dtype).view(-1, *[1] * (w.dim() - 1))
             m.mul_(0.9).add_(g, alpha=0.1)
@@ -40,7 +40,7 @@ class SGD:
     def __init__(self, buffers: Buffers) -> None:
         self.keep(np.ones(0), buffers)
 
-    def step(self, t: int, lr: np.ndarray) -> None:
+    def step(self, t: int, lr: np.ndarray, loss: Tensor) -> None:
         for w, g in zip(self.w, self.g, strict=True):
             w.sub_(g * torch.tensor(lr, dtype=w.dtype).view(-1, *[1] * (w.dim() - 1)))
 
