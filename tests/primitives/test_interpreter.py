@@ -1,136 +1,24 @@
-"""The interpreter against formulas written out in NumPy, and against torch's own optimizers."""
+"""What the interpreter does with shapes, kinds, starts, dtypes and wrong use; test_zoo_*.py run whole methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from primitives import interpreter
-from primitives.reference import names, reference
+from primitives.reference import reference
 from primitives.text import parse
 from tests.primitives.batches import Array
 
-STEPS, LR = 50, 0.02
 SHAPES = ((4, 3), (6,), (2, 3, 3, 2), ())  # a matrix, a vector, a convolution and a scalar
-State = dict[str, Any]
-
-
-def sgd(w: Array, g: Array, s: State, t: int, lr: float, h: dict[str, float]) -> Array:
-    return w - lr * g
-
-
-def momentum(w: Array, g: Array, s: State, t: int, lr: float, h: dict[str, float]) -> Array:
-    s["p"] = h["beta"] * s.get("p", 0) + h["eta"] * (g + h["weight_decay"] * w)
-    return w - lr * s["p"]
-
-
-def rmsprop(w: Array, g: Array, s: State, t: int, lr: float, h: dict[str, float]) -> Array:
-    s["v"] = h["rho"] * s.get("v", 0) + (1 - h["rho"]) * g**2
-    return w - lr * g / np.sqrt(s["v"] + h["eps"])
-
-
-def adamw(w: Array, g: Array, s: State, t: int, lr: float, h: dict[str, float]) -> Array:
-    s["m"] = h["beta1"] * s.get("m", 0) + (1 - h["beta1"]) * g
-    s["v"] = h["beta2"] * s.get("v", 0) + (1 - h["beta2"]) * g * g
-    m, v = s["m"] / (1 - h["beta1"] ** t), s["v"] / (1 - h["beta2"] ** t)
-    return (1 - lr * h.get("weight_decay", 0.0)) * w - lr * m / (np.sqrt(v) + h["eps"])
-
-
-def lion(w: Array, g: Array, s: State, t: int, lr: float, h: dict[str, float]) -> Array:
-    m = s.get("m", np.zeros_like(w))
-    update = np.sign(h["beta1"] * m + (1 - h["beta1"]) * g) + h["weight_decay"] * w
-    s["m"] = h["beta2"] * m + (1 - h["beta2"]) * g
-    return w - lr * update
-
-
-FORMULAS: dict[str, tuple[Callable[..., Array], dict[str, float]]] = {
-    "sgd": (sgd, {}),
-    "momentum": (momentum, {"beta": 0.8, "eta": 0.7, "weight_decay": 0.03}),
-    "rmsprop": (rmsprop, {"rho": 0.8, "eps": 1e-3}),
-    "adam": (adamw, {"beta1": 0.8, "beta2": 0.95, "eps": 1e-4}),
-    "adamw": (adamw, {"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": 0.2}),
-    "lion": (lion, {"beta1": 0.7, "beta2": 0.95, "weight_decay": 0.2}),
-}
-
-
-def bowl(w: Array, scale: Array, t: int) -> Array:
-    """Gradient of a badly scaled quadratic."""
-    return scale * w
-
-
-def waves(w: Array, scale: Array, t: int) -> Array:
-    """Gradient of something bumpy that changes from step to step."""
-    return np.sin(3 * w + t) + 0.1 * scale * w
 
 
 def start_of(seed: int = 0, dtype: type = np.float64) -> tuple[list[Array], list[Array]]:
     rng = np.random.default_rng(seed)
     weights = [np.asarray(rng.standard_normal(shape), dtype) for shape in SHAPES]
     return weights, [np.asarray(10 ** rng.uniform(-1, 1, shape), dtype) for shape in SHAPES]
-
-
-def interpreted(name: str, hyper: dict[str, float], gradient: Callable[..., Array], lr: float = LR) -> list[Array]:
-    program = reference(name)
-    weights, scales = start_of()
-    states = interpreter.start(program, weights, lr, hyper)
-    for t in range(1, STEPS + 1):
-        grads = [gradient(w, c, t) for w, c in zip(weights, scales, strict=True)]
-        weights, states = interpreter.step(program, weights, grads, states, t=t, lr=lr, hyper=hyper)
-    return weights
-
-
-def check_close(found: Sequence[Array], wanted: Sequence[Array]) -> None:
-    for x, y in zip(found, wanted, strict=True):
-        assert x.shape == y.shape
-        np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-10)
-
-
-def test_every_reference_program_has_its_formula_here():
-    assert set(names()) >= set(FORMULAS)
-
-
-@pytest.mark.parametrize("gradient", [bowl, waves])
-@pytest.mark.parametrize("name", FORMULAS)
-def test_reference_program_is_its_formula(name, gradient):
-    formula, hyper = FORMULAS[name]
-    weights, scales = start_of()
-    states: list[State] = [{} for _ in weights]
-    for t in range(1, STEPS + 1):
-        grads = [gradient(w, c, t) for w, c in zip(weights, scales, strict=True)]
-        weights = [np.asarray(formula(w, g, s, t, LR, hyper)) for w, g, s in zip(weights, grads, states, strict=True)]
-    check_close(interpreted(name, hyper, gradient), weights)
-
-
-@pytest.mark.parametrize(
-    ("name", "hyper", "optimizer"),
-    [
-        ("sgd", {}, lambda p: torch.optim.SGD(p, LR)),
-        (
-            "momentum",
-            {"beta": 0.8, "weight_decay": 0.1},
-            lambda p: torch.optim.SGD(p, LR, momentum=0.8, weight_decay=0.1),
-        ),
-        ("adam", {"beta1": 0.8, "eps": 1e-6}, lambda p: torch.optim.Adam(p, LR, betas=(0.8, 0.999), eps=1e-6)),
-        (
-            "adamw",
-            {"beta2": 0.9, "weight_decay": 0.3},
-            lambda p: torch.optim.AdamW(p, LR, betas=(0.9, 0.9), weight_decay=0.3),
-        ),
-    ],
-)
-def test_reference_program_is_torchs_optimizer(name, hyper, optimizer):
-    weights, scales = start_of()
-    parameters = [torch.nn.Parameter(torch.from_numpy(w.copy())) for w in weights]
-    theirs = optimizer(parameters)
-    for t in range(1, STEPS + 1):
-        for p, c in zip(parameters, scales, strict=True):
-            p.grad = torch.from_numpy(np.asarray(waves(p.detach().numpy(), c, t)))
-        theirs.step()
-    check_close(interpreted(name, hyper, waves), [p.detach().numpy() for p in parameters])
 
 
 def one_step(text: str, weights: list[Array], grads: list[Array], **numbers: float) -> tuple[list[Array], list[Any]]:
