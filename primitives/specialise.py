@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -27,6 +27,12 @@ def specialise(program: Program, known: Mapping[str, float]) -> Program:
     """The program for tensors with these constants; states that do not matter there are left out."""
     if not constants_read(program):
         return program
+    special = alive(folded(program, known))
+    return program if kind_faults(special) else special
+
+
+def folded(program: Program, known: Mapping[str, float]) -> Program:
+    """The program with these constants put in, conditions decided and numbers computed; nothing is left out yet."""
     values: dict[str, Expr] = {}  # variables that turned out to be a number or another name
     body = []
     for assign in program.body:
@@ -36,8 +42,7 @@ def specialise(program: Program, known: Mapping[str, float]) -> Program:
         if isinstance(value, float):
             values[assign.name] = value
     returns = tuple(_known(value, known, values) for value in program.returns)
-    special = _alive(replace(program, body=tuple(body), returns=returns))
-    return program if kind_faults(special) else special
+    return replace(program, body=tuple(body), returns=returns)
 
 
 def variants(program: Program) -> dict[Program, list[dict[str, float]]]:
@@ -67,20 +72,20 @@ def _known(expr: Expr, known: Mapping[str, float], values: Mapping[str, Expr]) -
         return chosen if not isinstance(chosen, float) else Call("where", args, expr.at)
     if p.form == "pointwise" and args and all(isinstance(arg, float) for arg in args):
         with np.errstate(all="ignore"):
-            value = float(p.meaning(NUMPY, *map(np.float64, args)))  # type: ignore[misc]
+            value = float(p.meaning(NUMPY, *map(np.float64, args)))  # type: ignore[misc, arg-type]
         return value if np.isfinite(value) else Call(expr.op, args, expr.at)
     return Call(expr.op, args, expr.at)
 
 
-def _alive(program: Program) -> Program:
-    """The program without statements and states that have no influence on w."""
+def alive(program: Program, keep: Collection[str] = ()) -> Program:
+    """The program without statements and states that have no influence on w, nor on the statements to keep."""
     new = dict(zip(program.state_names, program.returns[1:], strict=True))
     states: set[str] = set()
     while True:
         needed = _names(program.returns[0]).union(*(_names(new[name]) for name in states))
         body = []
         for assign in reversed(program.body):
-            if assign.name in needed:
+            if assign.name in needed or assign.name in keep:
                 needed = (needed - {assign.name}) | _names(assign.value)
                 body.append(assign)
         more = states | (needed & set(new))

@@ -2,14 +2,16 @@
 
 A number is a Python float, any other value a tensor. Where Python would raise and the language gives nan or inf
 (1 / 0, the root of -1), numbers go through helper functions, which are written into the file when they are used.
-A sum over all tensors of the model is a `yield`: the term of this tensor goes out, the total comes back.
+A sum over all tensors of the model is a `yield`: the term of this tensor goes out, the total comes back. So is a
+question to the loss: a function of the loss and this tensor's part of a point goes out, its part of the answer comes
+back.
 """
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from primitives.inference import state_kinds
@@ -18,6 +20,7 @@ from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
 from primitives.program import READABLE, Assign, Call, Program, calls, expressions
 from primitives.python_text import exploded, fill, largest_part, number, simple, swap, text
+from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
 
 Expr = str | float | Call
@@ -25,10 +28,15 @@ WIDTH = 116  # of a statement, without its indent
 COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PLAIN = frozenset("add subtract multiply negative mix abs".split())  # never raise on Python numbers
 HELPERS = {"max": "maximum", "min": "minimum"}  # names of helpers that would hide a builtin
+LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods of the classes in torch_parts.py
+TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
+SHARING = frozenset("transpose flatten unflatten".split())  # may give a view of their argument
 RESERVED = frozenset(
-    "torch math float maximum minimum l O I self params maximize total_steps step closure initial_lr "
-    "foreach fused capturable differentiable".split()
-)
+    "torch math float maximum minimum l O I self params maximize total_steps step closure initial_lr role "
+    "foreach fused capturable differentiable Loss SmoothLoss hessian_solve cg_solve".split()
+).union(CONSTANTS)
+
+NOTHING = Call("where", (0.0, "w", 0.0))  # what a sum over the model has of tensors that do not count
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Body:
     """The statements of a program, and what they need around them."""
 
     lines: tuple[str, ...]  # the last one or more are the return
-    helpers: tuple[str, ...]  # the text of each helper function
+    helpers: tuple[tuple[str, str], ...]  # name and text of each helper function of numbers
+    parts: frozenset[str]  # what it uses of torch_parts.py
     reads: frozenset[str]  # every name that occurs
 
 
@@ -66,20 +75,23 @@ def needs_matrix(program: Program) -> bool:
     return bool(forms & {"matrix", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
 
 
-def body(program: Program) -> Body:
-    """The torch code of a valid program."""
-    return _Writer(program).body()
+def body(
+    program: Program, names: Mapping[str, str] | None = None, keep: Collection[str] = (), loss: str = "Loss"
+) -> Body:
+    """The torch code of a valid program; the statements to keep are there even if nobody reads them here."""
+    return _Writer(program, names or safe_names(program), keep, loss).body()
 
 
 class _Writer:
     """Writes statement by statement, naming what is used twice, summed over the model, or too long for a line."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.names = safe_names(program)
+    def __init__(self, program: Program, names: Mapping[str, str], keep: Collection[str], loss: str) -> None:
+        self.program, self.names, self.keep, self.loss = program, names, keep, loss
         self.taken = set(self.names.values())
         self.lines: list[str] = []
         self.helpers: dict[str, str] = {}
+        self.parts: set[str] = set()
+        self.like = "g" if reads_gradient(program, keep) else "w"  # gives shape and dtype to what has none
         states = state_kinds(program)
         kinds = {**dict.fromkeys((*READABLE, *program.defaults), NUMBER), "w": TENSOR, "g": TENSOR, **states}
         self.env = {
@@ -90,10 +102,16 @@ class _Writer:
         self.targets = {"w": TENSOR, **states}
 
     def body(self) -> Body:
-        for assign in _live(self.program):
+        statements, read = live(self.program, self.keep)
+        for assign in statements:
             value = self.expr(assign.value, self.env)
-            self.write(self.names[assign.name], value.node)
-            self.env[assign.name] = replace(value, node=ast.Name(self.names[assign.name]))
+            if assign.name in self.keep and assign.name not in read:
+                self.lines += [text(node) for node in ast.walk(value.node) if isinstance(node, ast.Yield)]
+            elif assign.name == self.like:  # which must stay
+                self.env[assign.name] = replace(value, node=self.named(f"{assign.name}_", value.node))
+            else:
+                self.write(self.names[assign.name], value.node)
+                self.env[assign.name] = replace(value, node=ast.Name(self.names[assign.name]))
         values = [self.returned(*pair) for pair in zip(self.targets, self.program.returns, strict=True)]
         while len(f"return {', '.join(map(text, values))}") > WIDTH and any(not simple(node) for node in values):
             longest = max(range(len(values)), key=lambda i: 0 if simple(values[i]) else len(text(values[i])))
@@ -102,18 +120,22 @@ class _Writer:
         self.lines += [one_line] if len(one_line) <= WIDTH else exploded("return (", [*map(text, values)], ")")
         tree = ast.parse("def f():\n" + "\n".join(f"    {line}" for line in self.lines))
         reads = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        return Body(tuple(self.lines), tuple(self.helpers.values()), reads)
+        return Body(tuple(self.lines), tuple(self.helpers.items()), frozenset(self.parts), reads)
 
     def returned(self, target: str, expr: Expr) -> ast.expr:
         """What is returned for w or a state: as wide as it must be, and never the memory of another one."""
         value, kind = self.argument(expr, self.env), self.targets[target]
         if kind == TENSOR != value.kind:
-            return fill("torch.full_like(g, x)" if value.number else "torch.broadcast_to(x, g.shape)", x=value.node)
+            return self.shaped("torch.full_like(g, x)" if value.number else "torch.broadcast_to(x, g.shape)", value)
         if value.number:
-            return value.node if kind.single else fill("g.new_tensor(x)", x=value.node)
+            return value.node if kind.single else self.shaped("g.new_tensor(x)", value)
         if value.fresh or kind.single or value == self.inputs[target]:
             return value.node
         return fill("x.clone()", x=value.node)
+
+    def shaped(self, template: str, x: _Value) -> ast.expr:
+        """The template over x and g, or w where the program does not read g."""
+        return fill(template, x=x.node, g=ast.Name(self.like))
 
     def expr(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
         if isinstance(expr, str):
@@ -123,7 +145,15 @@ class _Writer:
         if expr.op == "where" and isinstance(expr.args[0], Call) and expr.args[0].op in COMPARISONS:
             test = self.test(expr.args[0], env)
             return self.where(test, *(self.argument(arg, env) for arg in expr.args[1:]))
+        if expr.args and all(arg == NOTHING for arg in expr.args):
+            return self.nothing(PRIMITIVES[expr.op])
         return self.apply(PRIMITIVES[expr.op], [self.argument(arg, env) for arg in expr.args])
+
+    def nothing(self, p: Primitive) -> _Value:
+        """A sum over the model to which this tensor adds nothing."""
+        node = ast.parse(p.torch, mode="eval").body
+        (term,) = (part.value for part in ast.walk(node) if isinstance(part, ast.Yield) and part.value is not None)
+        return _Value(swap(node, term, fill("g.new_zeros(())", g=ast.Name(self.like))), NUMBER, True)
 
     def argument(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
         """The value of an expression inside another one, where no `yield` may stand."""
@@ -138,23 +168,45 @@ class _Writer:
         tensors, _, tensor_and_numbers = p.torch.partition(" | ")
         if p.commutative and tensor_and_numbers and args[0].number and not args[1].number:
             args.reverse()
+        if p.form == "role":
+            return _Value(ast.Name(p.name), kind, True)
+        if p.form == "oracle":
+            return _Value(self.question(p, args), kind, kind == NUMBER)
+        if p.name == "unflatten":  # like any other tensor
+            args[1] = self.inputs[self.like]
+        self.parts |= {p.name} & {"orthogonalize", "inv_root"}
         short = bool(tensor_and_numbers) and not args[0].number and all(arg.number for arg in args[1:])
         if p.form == "composite" and not short:
             return self.expr(expansion(p.name), dict(zip(p.args, args, strict=True)))
         if p.form == "pointwise" and all(arg.number for arg in args):
             return _Value(self.of_numbers(p, args), kind, True)
         if p.name == "where":
-            return self.where(replace(args[0], node=fill("c != 0", c=args[0].node)), *args[1:])
+            known = isinstance(args[0].node, ast.Constant)
+            return self.where(args[0] if known else replace(args[0], node=fill("c != 0", c=args[0].node)), *args[1:])
         node = self.fill(tensor_and_numbers if short else tensors, p, args)
         if p.name in COMPARISONS:
-            node = fill("x.double()" if kind.single else "x.type_as(g)", x=node)
-        return _Value(node, kind, p.form in ("shape", "model"), p.name != "transpose" or args[0].fresh)
+            node = self.shaped("x.double()" if kind.single else "x.type_as(g)", _Value(node, kind, False))
+        return _Value(node, kind, p.form in ("shape", "model"), p.name not in SHARING or args[0].fresh)
+
+    def question(self, p: Primitive, args: list[_Value]) -> ast.expr:
+        """What asks the loss: a function of the loss, the point as wide as w, and numbers."""
+        if p.name in LOSS:
+            ask: ast.expr = ast.Attribute(ast.Name(self.loss), LOSS[p.name])
+        else:
+            ask = ast.Name(p.name)
+            self.parts.add(p.name)
+        point = args[0].node
+        if args[0].kind != TENSOR:
+            point = self.shaped("torch.broadcast_to(x, g.shape)", args[0])
+        return ast.Yield(ast.Tuple([ask, point, *(arg.node for arg in args[1:])]))
 
     def of_numbers(self, p: Primitive, args: list[_Value]) -> ast.expr:
         """A pointwise primitive of Python numbers."""
         nodes = [arg.node for arg in args]
         if p.name in COMPARISONS:
             return fill(f"float({p.torch})", **dict(zip(p.args, nodes, strict=True)))
+        if p.name == "where" and isinstance(nodes[0], ast.Constant):
+            return nodes[1] if nodes[0].value else nodes[2]
         if p.name == "where":
             return ast.IfExp(fill("c != 0", c=nodes[0]), nodes[1], nodes[2])
         if p.name in PLAIN or not p.args or self.never_raises(p, nodes):
@@ -182,13 +234,19 @@ class _Writer:
     def where(self, test: _Value, x: _Value, y: _Value) -> _Value:
         kind = PRIMITIVES["where"].kind(test.kind, x.kind, y.kind)
         number = x.number and y.number
+        if isinstance(test.node, ast.Constant):
+            known = x if test.node.value else y
+            if known.kind == kind:
+                return known
+            if known.number and kind == TENSOR:
+                return _Value(self.shaped("torch.full_like(g, x)", known), kind, False)
         if test.number and (number or (x.kind == y.kind and not x.number and not y.number)):
             return _Value(ast.IfExp(test.node, x.node, y.node), kind, number, x.fresh and y.fresh)
         c, chosen = test.node, x.node
         if test.number:
-            c = fill("g.new_tensor(c, dtype=torch.bool)", c=c)
+            c = self.shaped("g.new_tensor(x, dtype=torch.bool)", replace(test, node=c))
         if number:  # torch would take the default dtype
-            chosen = fill("g.new_tensor(x, dtype=torch.float64)" if kind.single else "g.new_tensor(x)", x=chosen)
+            chosen = self.shaped("g.new_tensor(x, dtype=torch.float64)" if kind.single else "g.new_tensor(x)", x)
         return _Value(fill("torch.where(c, x, y)", c=c, x=chosen, y=y.node), kind, False)
 
     def fill(self, template: str, p: Primitive, args: list[_Value]) -> ast.expr:
@@ -221,20 +279,33 @@ class _Writer:
         self.lines.append(f"{name} = {text(node)}")
 
 
-def _live(program: Program) -> list[Assign]:
-    """The statements on which what is returned depends."""
+def live(program: Program, keep: Collection[str] = ()) -> tuple[list[Assign], set[str]]:
+    """The statements on which what is returned depends, or what is kept, and all names that are read."""
     needed = {name for expr in program.returns for name in _variables(expr)}
-    live = []
+    read = set(needed)
+    statements = []
     for assign in reversed(program.body):
-        if assign.name in needed:
+        if assign.name in needed or assign.name in keep:
             needed.discard(assign.name)
             needed |= _variables(assign.value)
-            live.append(assign)
-    return live[::-1]
+            read |= _variables(assign.value)
+            statements.append(assign)
+    return statements[::-1], read
+
+
+def live_calls(program: Program, keep: Collection[str] = ()) -> Iterator[Call]:
+    """Every call in those statements and in what is returned."""
+    for expr in (*(assign.value for assign in live(program, keep)[0]), *program.returns):
+        yield from calls(expr)
+
+
+def reads_gradient(program: Program, keep: Collection[str] = ()) -> bool:
+    """Whether what is returned or kept depends on g."""
+    return "g" in live(program, keep)[1]
 
 
 def _variables(expr: Expr) -> set[str]:
-    leaves = [expr, *(arg for call in calls(expr) for arg in call.args)]
+    leaves = [expr, *(arg for call in calls(expr) for arg in call.args if call != NOTHING)]
     return {leaf for leaf in leaves if isinstance(leaf, str)}
 
 

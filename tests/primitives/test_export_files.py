@@ -1,0 +1,88 @@
+"""The text of an exported file: formatted, typed, readable, alone with torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from primitives.export import source
+from primitives.program import Program
+from primitives.reference import reference
+from tests.primitives.exporting import (
+    PROGRAMS,
+)
+from tests.primitives.strategies import programs
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    for name, program in PROGRAMS.items():
+        text = source(program, notes=["Found in run 7 after 12,000 programs.", 'Its "score" is 0.2\\3.'])
+        (folder / f"exported_{name}.py").write_text(text)
+    return folder
+
+
+def test_files_are_as_ruff_would_write_them(files: Path) -> None:
+    for command in (["format", "--check"], ["check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "120", str(files)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+RUN_ALL = """
+import importlib, pathlib, sys
+import torch
+for path in sorted(pathlib.Path(".").glob("exported_*.py")):
+    module = importlib.import_module(path.stem)
+    [cls] = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, torch.optim.Optimizer)]
+    model = torch.nn.Linear(4, 3)
+    options = {"total_steps": 9} if path.stem == "exported_planned" else {}
+    optimizer = cls(model.parameters(), **options)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.ones(2, 4)).square().sum().backward()
+        optimizer.step(lambda: 1.0)
+    assert all(p.isfinite().all() for p in model.parameters()), path
+assert not {"primitives", "evosearch", "proxies"} & {name.partition(".")[0] for name in sys.modules}
+print("fine")
+"""
+
+
+def test_files_need_only_torch(files: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", RUN_ALL]
+    done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False)
+    assert done.stdout == "fine\n", done.stderr
+
+
+@pytest.mark.slow
+def test_files_pass_mypy(files: Path) -> None:
+    command = [sys.executable, "-m", "mypy", "--strict", *map(str, sorted(files.glob("*.py")))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_update_reads_like_the_program() -> None:
+    text = source(reference("adamw"))
+    assert "    m = beta1 * m + (1 - beta1) * g\n" in text
+    assert "    update = m / (1 - beta1**t) / (torch.sqrt(v / (1 - beta2**t)) + eps) + weight_decay * w\n" in text
+    assert "reshape" not in text
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    assert reference("adamw").doc in doc
+    assert "update = bias_correct(m, beta1, t)" in doc
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(programs(), st.text().filter(lambda doc: doc.isprintable()))
+def test_any_program_and_note_gives_a_file_that_compiles(program: Program, note: str) -> None:
+    compile(source(program, notes=[note]), "exported", "exec")
