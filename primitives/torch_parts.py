@@ -29,7 +29,8 @@ def role_of(group: dict[str, Any], w: Tensor) -> str:
 
 def orthogonalize(x: Tensor, steps: float, a: float, b: float, c: float) -> Tensor:
     """Newton-Schulz steps X <- a X + (b A + c A A) X with A = X X', after X = x / norm(x). Jordan 2024."""
-    x = x / torch.linalg.vector_norm(x.double()).to(x.dtype).clamp(min=1e-30)
+    norm = torch.linalg.vector_norm(x.double()).to(x.dtype)
+    x = x / torch.maximum(norm, norm * 0 + 1e-30)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(max(0, min(20, int(steps)))):
@@ -209,7 +210,7 @@ def cg_solve(loss: SmoothLoss, x: list[Tensor], damping: Sequence[float], steps:
     They end early where the residual vanishes or a direction has no positive curvature; met in the first step, that
     gives x itself.
     """
-    solution, residual, direction = [torch.zeros_like(part) for part in x], x, x
+    solution, residual, direction = [part * 0 for part in x], x, x
     rr = inner(x, x)
     going = rr > 0
     for step in range(int(max(steps))):
@@ -226,7 +227,7 @@ def cg_solve(loss: SmoothLoss, x: list[Tensor], damping: Sequence[float], steps:
         last, rr = rr, inner(residual, residual) if up else rr
         going = up and rr > 0
         direction = moved(residual, rr / last if last > 0 else rr, direction)
-        if rr == 0:
+        if up and rr == 0:
             break
     return solution
 
