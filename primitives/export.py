@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from primitives.export_class import Optimizer
+from primitives.export_live import live_calls
 from primitives.export_parts import names_of_parts, parts_for
 from primitives.export_update import Update
 from primitives.export_variants import export_variants
 from primitives.program import Program
 from primitives.table import PRIMITIVES
 from primitives.text import show
-from primitives.torch_text import TWICE, live_calls, safe_names
+from primitives.torch_text import safe_names
 
+TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 TAKEN = {
     *dir(builtins),
     *"torch math Tensor Any Callable Generator Sequence ParamsT minimum maximum".split(),

@@ -187,7 +187,8 @@ class Optimizer:
             loop = f"({names[0]}, {names[1]}, state), g in zip(ready, gradients, strict=True)"
         else:
             loop = f"{names[0]}, {names[1]}, state in ready"
-        lines = ["        updates = []", f"        for {loop}:", f'{" " * 12}state["step"] += 1']
+        lines = ["        update: Generator[Any, Any, Any]"] if len(self.updates) > 1 else []
+        lines += ["        updates = []", f"        for {loop}:", f'{" " * 12}state["step"] += 1']
         lines += [*self.role_line(begin), *begin, f"{' ' * 12}updates.append(update)"]
         stateless = not any(update.states for update in self.updates)
         new = "new_w" if stateless else "new"

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
+from primitives.export_live import NOTHING
 from primitives.inference import kind_faults
 from primitives.interpreter import expansion
 from primitives.program import Assign, Call, Program, calls, substitute
 from primitives.roles import CONSTANTS, ROLES, facts
 from primitives.specialise import alive, constants_read, folded
 from primitives.table import PRIMITIVES
-from primitives.torch_text import NOTHING
 
 Expr = str | float | Call
 Sort = tuple[int, str]  # 2 dimensions or 1, and the role of a tensor

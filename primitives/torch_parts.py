@@ -221,7 +221,7 @@ def cg_solve(loss: SmoothLoss, x: list[Tensor], damping: Sequence[float], steps:
             solution = x
         if not up and math.isfinite(curvature):  # nothing moves any more; what is not finite still spreads
             break
-        alpha = rr / curvature if up else 0.0
+        alpha = rr / curvature if up else rr * 0
         solution = moved(solution, alpha, direction)
         residual = moved(residual, -alpha, curved)
         last, rr = rr, inner(residual, residual) if up else rr

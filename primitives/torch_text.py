@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from primitives.export_live import NOTHING, live, reads_gradient
 from primitives.inference import state_kinds
 from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
-from primitives.program import READABLE, Assign, Call, Program, calls, expressions
+from primitives.program import READABLE, Call, Program, calls, expressions
 from primitives.python_text import exploded, fill, largest_part, number, simple, swap, text
 from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
@@ -29,14 +30,11 @@ COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PLAIN = frozenset("add subtract multiply negative mix abs".split())  # never raise on Python numbers
 HELPERS = {"max": "maximum", "min": "minimum"}  # names of helpers that would hide a builtin
 LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods of the classes in torch_parts.py
-TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 SHARING = frozenset("transpose flatten unflatten".split())  # may give a view of their argument
 RESERVED = frozenset(
     "torch math float maximum minimum l O I self params maximize total_steps step closure initial_lr role "
     "foreach fused capturable differentiable Loss SmoothLoss hessian_solve cg_solve".split()
 ).union(CONSTANTS)
-
-NOTHING = Call("where", (0.0, "w", 0.0))  # what a sum over the model has of tensors that do not count
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,7 @@ class _Writer:
             for name, kind in kinds.items()
         }
         self.inputs = dict(self.env)
+        self.typed = {self.names[name] for name in kinds}  # Python knows what these variables are
         self.targets = {"w": TENSOR, **states}
 
     def body(self) -> Body:
@@ -276,37 +275,15 @@ class _Writer:
             if part is None:
                 break
             node = swap(node, part, self.named("part", part))
-        self.lines.append(f"{name} = {text(node)}")
+        hint = "" if name in self.typed else self.hint(text(node))
+        self.lines.append(f"{name}{hint} = {text(node)}")
+        self.typed.add(name)
 
-
-def live(program: Program, keep: Collection[str] = ()) -> tuple[list[Assign], set[str]]:
-    """The statements on which what is returned depends, or what is kept, and all names that are read."""
-    needed = {name for expr in program.returns for name in _variables(expr)}
-    read = set(needed)
-    statements = []
-    for assign in reversed(program.body):
-        if assign.name in needed or assign.name in keep:
-            needed.discard(assign.name)
-            needed |= _variables(assign.value)
-            read |= _variables(assign.value)
-            statements.append(assign)
-    return statements[::-1], read
-
-
-def live_calls(program: Program, keep: Collection[str] = ()) -> Iterator[Call]:
-    """Every call in those statements and in what is returned."""
-    for expr in (*(assign.value for assign in live(program, keep)[0]), *program.returns):
-        yield from calls(expr)
-
-
-def reads_gradient(program: Program, keep: Collection[str] = ()) -> bool:
-    """Whether what is returned or kept depends on g."""
-    return "g" in live(program, keep)[1]
-
-
-def _variables(expr: Expr) -> set[str]:
-    leaves = [expr, *(arg for call in calls(expr) for arg in call.args if call != NOTHING)]
-    return {leaf for leaf in leaves if isinstance(leaf, str)}
+    def hint(self, value: str) -> str:
+        """The type of a value for a type checker that does not know it."""
+        if value.startswith(f"yield ({self.loss}.value,"):
+            return ": float"
+        return ": Tensor" if value.startswith(("yield (", "torch.linalg.")) else ""
 
 
 def _helper(name: str, p: Primitive) -> str:

@@ -107,7 +107,9 @@ def make(program: Program, params: Any, **options: Any) -> Optimizer:
     return optimizer
 
 
-def by_interpreter(program: Program, steps: int, nudge: float = 0.0) -> list[list[np.ndarray[Any, Any]]]:
+def by_interpreter(
+    program: Program, steps: int, nudge: float = 0.0, roles: Sequence[str] | None = None
+) -> list[list[np.ndarray[Any, Any]]]:
     """The weights after each step, from weights and gradients that are a little off where `nudge` is."""
     weights = [w * (1 + nudge) for w in random_arrays(0)]
     lr = program.defaults["lr"]
@@ -115,14 +117,17 @@ def by_interpreter(program: Program, steps: int, nudge: float = 0.0) -> list[lis
     path = []
     for t in range(1, steps + 1):
         grads = [g * (1 - nudge) for g in random_arrays(t)]
-        weights, states = step(program, weights, grads, states, t=t, lr=lr, total_steps=20, loss=0.25 * t)
+        weights, states = step(program, weights, grads, states, t=t, lr=lr, total_steps=20, loss=0.25 * t, roles=roles)
         path.append(weights)
     return path
 
 
-def by_torch(program: Program, steps: int, dtype: torch.dtype = torch.float64) -> list[list[np.ndarray[Any, Any]]]:
+def by_torch(
+    program: Program, steps: int, dtype: torch.dtype = torch.float64, roles: Sequence[str] | None = None
+) -> list[list[np.ndarray[Any, Any]]]:
     params = [nn.Parameter(torch.tensor(w, dtype=dtype)) for w in random_arrays(0)]
-    optimizer = make(program, params)
+    groups = [{"params": [p], "role": role} for p, role in zip(params, roles or [None] * len(params), strict=True)]
+    optimizer = make(program, groups)
     path = []
     for t in range(1, steps + 1):
         for p, g in zip(params, random_arrays(t), strict=True):

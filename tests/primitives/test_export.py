@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from primitives.namespaces import NUMPY
 from primitives.program import Program
+from primitives.specialise import constants_read
 from tests.primitives.exporting import (
     PROGRAMS,
     assert_same,
@@ -57,15 +58,15 @@ def other_rounding(nudge: float) -> Iterator[None]:
         yield
 
 
-def agrees_where_stable(program: Program) -> None:
+def agrees_where_stable(program: Program, roles: tuple[str, ...] | None = None) -> None:
     """Equal to the interpreter, unless rounding errors alone would already make a difference."""
     with other_rounding(0.0):
-        truth = by_interpreter(program, 2)[-1]
+        truth = by_interpreter(program, 2, roles=roles)[-1]
     for nudge in (1e-14, -1e-14):
         with other_rounding(nudge):
-            other = by_interpreter(program, 2, nudge)[-1]
+            other = by_interpreter(program, 2, nudge, roles)[-1]
         assume(all(np.allclose(a, b, rtol=1e-11, atol=0, equal_nan=True) for a, b in zip(truth, other, strict=True)))
-    assert_same(by_torch(program, 2)[-1], truth, 1e-8)
+    assert_same(by_torch(program, 2, roles=roles)[-1], truth, 1e-8)
 
 
 PHASES = (Phase.explicit, Phase.generate)  # to shrink such programs takes minutes
@@ -76,10 +77,23 @@ quick = settings(
 
 @pytest.mark.parametrize("op", DRAWN)
 def test_every_primitive_agrees_with_the_interpreter(op: str) -> None:
-    quick(given(program_using(op))(agrees_where_stable))()
+    quick(given(program_using(op))(lambda program: agrees_where_stable(program)))()
 
 
 @settings(quick, max_examples=60)
 @given(programs())
 def test_random_programs_agree_with_the_interpreter(program: Program) -> None:
     agrees_where_stable(program)
+
+
+def reads_constants(program: Program) -> bool:
+    return bool(constants_read(program))
+
+
+@pytest.mark.parametrize("roles", [("hidden", "vector", "head"), ("embedding", "hidden", "vector")], ids=str)
+@settings(quick, max_examples=60)
+@given(programs().filter(reads_constants))
+def test_random_programs_agree_with_the_interpreter_for_tensors_of_all_sorts(
+    roles: tuple[str, ...], program: Program
+) -> None:
+    agrees_where_stable(program, roles)

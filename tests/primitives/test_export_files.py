@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from primitives.export import source
 from primitives.program import Program
 from primitives.reference import reference
-from tests.primitives.exporting import (
-    PROGRAMS,
-)
+from tests.primitives import test_export_matrices, test_export_oracles, test_export_variants
+from tests.primitives.exporting import ALL
 from tests.primitives.strategies import programs
+
+KINDS = {"matrices": test_export_matrices, "oracles": test_export_oracles, "variants": test_export_variants}
+PROGRAMS = ALL | {f"{kind}_{name}": p for kind, module in KINDS.items() for name, p in module.PROGRAMS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +51,14 @@ for path in sorted(pathlib.Path(".").glob("exported_*.py")):
     model = torch.nn.Linear(4, 3)
     options = {"total_steps": 9} if path.stem == "exported_planned" else {}
     optimizer = cls(model.parameters(), **options)
+    def closure():
+        loss = model(torch.ones(2, 4)).square().mean() + sum(p.square().mean() for p in model.parameters())
+        if not getattr(optimizer, "differentiates_twice", False):
+            optimizer.zero_grad()
+            loss.backward()
+        return loss
     for _ in range(3):
-        optimizer.zero_grad()
-        model(torch.ones(2, 4)).square().sum().backward()
-        optimizer.step(lambda: 1.0)
+        optimizer.step(closure)
     assert all(p.isfinite().all() for p in model.parameters()), path
 assert not {"primitives", "evosearch", "proxies"} & {name.partition(".")[0] for name in sys.modules}
 print("fine")
