@@ -19,7 +19,7 @@ from primitives.inference import state_kinds
 from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
-from primitives.program import READABLE, Call, Program, calls, expressions
+from primitives.program import READABLE, Call, Program, calls, expressions, substitute
 from primitives.python_text import exploded, fill, largest_part, number, simple, swap, text
 from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
@@ -141,8 +141,9 @@ class _Writer:
             return env[expr]
         if not isinstance(expr, Call):
             return _Value(number(float(expr)), NUMBER, True)
-        if expr.op == "where" and isinstance(expr.args[0], Call) and expr.args[0].op in COMPARISONS:
-            test = self.test(expr.args[0], env)
+        comparison = self.comparison(expr.args[0]) if expr.op == "where" else None
+        if comparison is not None:
+            test = self.test(comparison, env)
             return self.where(test, *(self.argument(arg, env) for arg in expr.args[1:]))
         if expr.args and all(arg == NOTHING for arg in expr.args):
             return self.nothing(PRIMITIVES[expr.op])
@@ -215,8 +216,8 @@ class _Writer:
         return ast.Call(ast.Name(name), nodes, [])
 
     def never_raises(self, p: Primitive, nodes: list[ast.expr]) -> bool:
-        """Whether Python's operator will do: division by a number, or beta**t."""
-        if p.name == "divide":
+        """Whether Python's operator will do: a number as divisor, or beta**t."""
+        if p.name in ("divide", "mod"):
             divisor = nodes[1].operand if isinstance(nodes[1], ast.UnaryOp) else nodes[1]
             return isinstance(divisor, ast.Constant) and divisor.value != 0
         base = nodes[0]
@@ -224,6 +225,16 @@ class _Writer:
         decays = isinstance(base, ast.Constant) and 0 <= base.value <= 1  # type: ignore[operator]
         named = isinstance(base, ast.Name) and base.id in hyper
         return p.name == "power" and (named or decays) and isinstance(nodes[1], ast.Name) and nodes[1].id == "t"
+
+    def comparison(self, expr: Expr) -> Call | None:
+        """The comparison that an expression is, or stands for."""
+        if not isinstance(expr, Call) or expr.op in COMPARISONS:
+            return expr if isinstance(expr, Call) else None
+        meant = expansion(expr.op) if PRIMITIVES[expr.op].form == "composite" else None
+        if not isinstance(meant, Call) or meant.op not in COMPARISONS:
+            return None
+        written = substitute(meant, dict(zip(PRIMITIVES[expr.op].args, expr.args, strict=True)).__getitem__)
+        return written if isinstance(written, Call) else None
 
     def test(self, call: Call, env: Mapping[str, _Value]) -> _Value:
         """A comparison as a truth, which only `where` may consume."""
@@ -237,6 +248,8 @@ class _Writer:
             known = x if test.node.value else y
             if known.kind == kind:
                 return known
+            if known.number and kind.single:
+                return replace(known, kind=kind)
             if known.number and kind == TENSOR:
                 return _Value(self.shaped("torch.full_like(g, x)", known), kind, False)
         if test.number and (number or (x.kind == y.kind and not x.number and not y.number)):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from primitives.export import source
 from primitives.program import Program
 from primitives.reference import reference
+from primitives.text import parse
 from tests.primitives import test_export_matrices, test_export_oracles, test_export_variants
 from tests.primitives.exporting import ALL
 from tests.primitives.strategies import programs
@@ -86,6 +87,11 @@ def test_the_update_reads_like_the_program() -> None:
     doc = ast.get_docstring(ast.parse(text)) or ""
     assert reference("adamw").doc in doc
     assert "update = bias_correct(m, beta1, t)" in doc
+
+
+def test_conditions_on_numbers_are_those_of_python() -> None:
+    text = source(parse("def f(w, g, m, *, lr=1):\n    m = where(every(t, 10), g, m)\n    return w - lr * m, m\n"))
+    assert "    m = g if t % 10 == 0 else m\n" in text
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
