@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import re
 import sys
@@ -18,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import proxies
-from evosearch import directory, lineage
+from evosearch import catalogue, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
@@ -26,13 +25,9 @@ from evosearch.progress import Progress, show_result
 from evosearch.resolve import resolve
 from evosearch.store import Store, StoreError
 from evosearch.workers import WorkerError, open_workers
-from primitives.bytecode import UnsupportedError, compile_program
+from primitives.bytecode import UnsupportedError
 from primitives.export import source
-from primitives.graph import canonical
-from primitives.inference import state_kinds
-from primitives.program import Program, ProgramError
-from primitives.reference import names, reference
-from primitives.text import show
+from primitives.program import ProgramError
 
 MISTAKES = (ConfigError, MutationError, ProgramError, StoreError, UnsupportedError, WorkerError)
 """Errors whose text is a sentence for the user."""
@@ -165,60 +160,6 @@ def _seconds(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def list_programs(args: argparse.Namespace) -> None:
-    """The reference programs, a line each."""
-    table = Table("name", "states", "memory", "length", "cost", "what", box=None, pad_edge=False)
-    for name in names():
-        program = reference(name)
-        facts = _facts(program)
-        memory = f"{facts['memory']} x weights"
-        doc = program.doc.split("\n")[0]
-        table.add_row(
-            name, ", ".join(program.state_names) or "-", memory, str(facts["length"]), facts["cost_text"], doc
-        )
-    console.print(table)
-
-
-def _facts(program: Program) -> dict[str, Any]:
-    """What can be read off a program without running it."""
-    kinds = {name: str(kind) for name, kind in state_kinds(program).items()}
-    flat = canonical(program)
-    try:
-        cost: float | None = compile_program(program).cost
-    except UnsupportedError:
-        cost = None
-    return {
-        "length": len(flat.body),
-        "states": kinds,
-        "memory": sum(kind == "tensor" for kind in kinds.values()),
-        "cost": cost,
-        "cost_text": "-" if cost is None else f"{cost:g}",
-        "hyperparameters": program.defaults,
-    }
-
-
-def inspect(args: argparse.Namespace) -> None:
-    """A program's text and sizes; of a run's, how it came about."""
-    program = resolve(args.program)
-    facts = _facts(program)
-    steps = lineage.of(args.program)
-    if args.json:
-        record = {"name": program.name, "text": show(program), **facts, "lineage": [s.record() for s in steps]}
-        del record["cost_text"]
-        print(json.dumps(record, indent=2))
-        return
-    print(show(program))
-    states = ", ".join(f"{name} ({kind})" for name, kind in facts["states"].items()) or "none"
-    print(f"states      {states}")
-    print(f"memory      {facts['memory']} x the weights, beside weights and gradients")
-    print(f"length      {facts['length']} statements in canonical form")
-    print(f"cost        {facts['cost_text']} additions for each element and step")
-    if steps:
-        print(f"\nHow it descends from the start, in {len(steps) - 1} generations:")
-        for step in steps:
-            print(step.shown())
-
-
 def export(args: argparse.Namespace) -> None:
     """Write a program as a stand-alone torch optimizer."""
     program = resolve(args.program)
@@ -232,7 +173,7 @@ def export(args: argparse.Namespace) -> None:
         directory.write(path, text)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
-    found = re.search(r"^class (\w+)", text, re.MULTILINE)
+    found = re.search(r"^class (\w+)\(torch.optim.Optimizer\)", text, re.MULTILINE)
     print(f"Wrote {path}: from {path.stem} import {found[1] if found else program.name}")
 
 
@@ -249,8 +190,8 @@ def list_proxies(args: argparse.Namespace) -> None:
 COMMANDS = {
     "run": run,
     "resume": resume,
-    "list": list_programs,
-    "inspect": inspect,
+    "list": catalogue.list_programs,
+    "inspect": catalogue.inspect,
     "export": export,
     "proxies": list_proxies,
 }

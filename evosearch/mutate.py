@@ -16,7 +16,7 @@ from evosearch.config import Language, Mutations
 from primitives.graph import canonical
 from primitives.interpreter import expansion
 from primitives.kinds import KindError
-from primitives.program import Assign, Call, Program, State, calls
+from primitives.program import Assign, Call, Program, State, calls, expressions
 from primitives.table import PRIMITIVES, Primitive
 
 Leaf = str | float
@@ -65,10 +65,21 @@ def searchable(program: Program) -> Program:
         raise MutationError(
             f"'{program.name}' does not end in `w - lr * update` with update free of lr; a search cannot start there."
         )
+    foreign = sorted({call.op for expr in expressions(flat) for call in calls(expr) if not runs_in_search(call.op)})
+    if foreign:
+        raise MutationError(f"'{program.name}' uses {foreign[0]}, which the machine of a search has not.")
     read = {arg for assign in flat.body if isinstance(assign.value, Call) for arg in assign.value.args}
     if read & {"lr", "base_lr", "T", "loss"}:
         raise MutationError(f"'{program.name}' reads lr, base_lr, T or loss; a search cannot start there.")
+    if any(not _t_stands_right(assign.value) for assign in flat.body if isinstance(assign.value, Call)):
+        raise MutationError(f"'{program.name}' reads t outside a bias correction; a search cannot start there.")
     return flat
+
+
+def _t_stands_right(call: Call) -> bool:
+    """Whether t is read only where a step is meant."""
+    roles = PRIMITIVES[call.op].roles
+    return all(role == "step" for role, arg in zip(roles, call.args, strict=True) if arg == "t")
 
 
 def update_of(program: Program) -> Leaf | None:
@@ -261,6 +272,7 @@ def runs_in_search(name: str) -> bool:
 @cache
 def vocabulary(language: Language) -> tuple[str, ...]:
     """The primitives that may be inserted: those named, or all that a search can run, in their protected form."""
-    left_out = {p.protects for p in PRIMITIVES.values()} | {"mix"}  # interp and ema are its forms for search
+    # interp and ema are the forms of mix for search; t is for bias corrections only.
+    left_out = {p.protects for p in PRIMITIVES.values()} | {"mix", "every"}
     names = language.only or tuple(n for n, p in PRIMITIVES.items() if n not in left_out and runs_in_search(n))
     return tuple(name for name in names if name not in language.without)

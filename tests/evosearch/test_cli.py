@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from evosearch.cli import main
+from primitives.recommended import RECOMMENDED
 from primitives.reference import names
+from primitives.schedules import SCHEDULES
+from primitives.wrappers import WRAPPERS
 from proxies import PROXIES
 from tests.evosearch.small import search
 
@@ -109,8 +112,11 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "--budget", "0s"], "90s, 10m or 2h"),
         (["run", "--device", "cuda"], "--device cpu"),
         (["run", "--only", "sgin"], "no primitive 'sgin'"),
-        (["run", "--only", "row_mean"], "cannot do yet"),
-        (["run", "--from", "matrix.opt"], "no bytecode yet"),
+        (["run", "--only", "row_mean"], "nothing that the machine of a search has"),
+        (["run", "--from", "matrix.opt"], "uses row_mean, which the machine of a search has not"),
+        (["run", "--from", "muon"], "which the machine of a search has not"),
+        (["run", "--from", "sam(adamw)"], "which the machine of a search has not"),
+        (["inspect", "lookahead(adam, k=0)"], "k"),
         (["run", "--only", "sign", "--without", "sign"], "leave no primitive"),
         (["run", "--max-length", "0"], "at least 1"),
         (["run", "--max-length", "3"], "above --max-length 3"),
@@ -156,7 +162,9 @@ def test_a_run_that_is_complete_says_how_to_extend_it(here, capsys):
 def test_lists(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in names())
+    assert all(name in out for name in (*names(), *WRAPPERS, *SCHEDULES, *RECOMMENDED))
+    assert main(["list", "--json"]) == 0
+    assert [record["name"] for record in json.loads(capsys.readouterr().out)] == list(names())
     assert main(["proxies"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in PROXIES)

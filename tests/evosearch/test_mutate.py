@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 
@@ -10,13 +11,29 @@ import pytest
 from evosearch.config import Language, Mutations
 from evosearch.mutate import MUTATIONS, MutationError, mutate, searchable, update_of, vocabulary
 from primitives.graph import canonical
-from primitives.program import Call
+from primitives.program import Call, Program
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse, problems, show
 
-PARENTS = {name: searchable(reference(name)) for name in names()}
 LANGUAGE = Language()
+
+
+def starts() -> dict[str, Program]:
+    """The reference programs that a search can start from."""
+    found = {}
+    for name in names():
+        with contextlib.suppress(MutationError):
+            found[name] = searchable(reference(name))
+    return {name: p for name, p in found.items() if len(p.states) <= LANGUAGE.max_states}
+
+
+PARENTS = starts()
+
+
+def test_what_a_search_can_start_from():
+    assert {"sgd", "momentum", "rmsprop", "adam", "adamw", "adam_l2", "lion"} <= set(PARENTS)
+    assert not {"adabound", "heavy_ball", "muon", "nadam_constant", "nesterov", "newton", "ranger"} & set(PARENTS)
 
 
 def only(name: str) -> Mutations:

@@ -1,0 +1,105 @@
+"""What there is to start from, and what can be read off one program: the commands `list` and `inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from evosearch import lineage
+from evosearch.resolve import resolve
+from primitives.bytecode import compile_program
+from primitives.facts import Facts, facts
+from primitives.graph import canonical
+from primitives.options import Option
+from primitives.program import Program
+from primitives.recommended import RECOMMENDED
+from primitives.reference import names, reference
+from primitives.schedules import SCHEDULES
+from primitives.text import show, show_number
+from primitives.wrappers import WRAPPERS
+
+WIDTH = 200  # of the table of methods, where no terminal says how wide it is
+
+
+def list_programs(args: argparse.Namespace) -> None:
+    """The reference programs with what their texts say of them; wrappers, schedules and recommended settings."""
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    programs = [(name, reference(name)) for name in names()]
+    if args.json:
+        print(json.dumps([{"name": name, **_record(program)} for name, program in programs], indent=2))
+        return
+    console.print(_methods(programs))
+    rows = [(f"{w.name}({', '.join([*w.takes, *_options(w.options)])})", _title(w.doc)) for w in WRAPPERS.values()]
+    console.print(_titled("Wrappers, from programs to a program", rows))
+    rows = [(f"{s.name}({', '.join(_options(s.options))})", _title(s.doc)) for s in SCHEDULES.values()]
+    console.print(_titled("Schedules, for scheduled(PROGRAM, SCHEDULE)", rows))
+    rows = [(r.name, f"{r.use}: {r.expression}") for r in RECOMMENDED.values()]
+    console.print(_titled("Recommended settings (document 002)", rows))
+
+
+def _methods(programs: list[tuple[str, Program]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for column in ("states", "memory", "gradients", "closure", "shapes"):
+        table.add_column(column)
+    table.add_column("what", no_wrap=True, overflow="ellipsis")
+    for name, program in programs:
+        f = facts(program)
+        states = ", ".join(state for state, _ in f.states) or "-"
+        table.add_row(name, states, f.memory, f.gradients, f.closure, f.shapes, _title(program.doc))
+    return table
+
+
+def _titled(title: str, rows: list[tuple[str, str]]) -> Table:
+    table = Table("\n" + title, "\n", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _options(options: tuple[Option, ...]) -> list[str]:
+    return [f"{option.name}={show_number(option.default)}" for option in options]
+
+
+def _title(doc: str) -> str:
+    return doc.split("\n")[0]
+
+
+def _record(program: Program) -> dict[str, object]:
+    """What can be read off a program, for JSON."""
+    found: Facts = facts(program)
+    return {
+        **dataclasses.asdict(found),
+        "states": dict(found.states),
+        "length": len(canonical(program).body),
+        "cost": compile_program(program).cost,
+        "hyperparameters": program.defaults,
+    }
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """A program's text and what can be read off it; of a run's, how it came about."""
+    program = resolve(args.program)
+    record = _record(program)
+    steps = lineage.of(args.program)
+    if args.json:
+        text = {"name": program.name, "text": show(program)}
+        print(json.dumps({**text, **record, "lineage": [s.record() for s in steps]}, indent=2))
+        return
+    f = facts(program)
+    print(show(program))
+    print(f"states      {', '.join(f'{name} ({kind})' for name, kind in f.states) or 'none'}")
+    print(f"memory      {f.memory} x the weights, beside weights and gradients")
+    print(f"gradients   {f.gradients} a step; closure: {f.closure}")
+    print(f"shapes      {f.shapes}")
+    print(f"length      {record['length']} statements in canonical form")
+    print(f"cost        {record['cost']:g} additions for each element and step")
+    if steps:
+        print(f"\nHow it descends from the start, in {len(steps) - 1} generations:")
+        for step in steps:
+            print(step.shown())
