@@ -99,7 +99,7 @@ def _schedule(node: ast.expr) -> Schedule:
     name = _name(called) if isinstance(called, ast.Name) else ""
     if name not in SCHEDULES:
         shown = _short(ast.unparse(node))
-        is_program = isinstance(called, ast.Constant) or name in (*names(), *WRAPPERS, *RECOMMENDED)
+        is_program = (_name(called) and not name) or name in (*names(), *WRAPPERS, *RECOMMENDED)
         what = f"{shown} is a program where a schedule is expected" if is_program else f"there is no schedule '{shown}'"
         raise ProgramError(unknown(what, name, SCHEDULES, "schedules"))
     if not isinstance(node, ast.Call):
