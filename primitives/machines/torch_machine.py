@@ -177,7 +177,7 @@ class TorchMachine:
                 for w, x in zip(self.weights, [a[j] for a in args], strict=True)
             ]
             if letter == "T"
-            else args[0][j]
+            else args[0][j].to(self.weights[0].dtype)
             for j, letter in enumerate(i.pattern)
         ]
         some = _Some(self.oracle, rows, self.weights) if len(rows) < len(self.program_of) else self.oracle
