@@ -14,7 +14,7 @@ from evosearch.measure import measure, rate
 from evosearch.score import Baseline
 from primitives.reference import reference
 from primitives.text import parse, show
-from proxies.train import train_torch
+from proxies.train import train, train_torch
 from tests.evosearch.small import SMALL, scoring
 
 ADAMW, SGD, LION = (show(bound(reference(name), {})) for name in ("adamw", "sgd", "lion"))
@@ -101,3 +101,45 @@ def test_a_candidate_is_the_same_in_any_company():
 
 def test_programs_are_texts_of_the_language():
     assert show(parse(ADAMW)) == ADAMW
+
+
+SAM = """def sam(w, g, *, lr=0.1, rho=0.05):
+    return w - lr * grad_at(w + rho * g / global_norm(g))
+"""
+MUON = """def muon(w, g, m, *, lr=0.1):
+    m = ema(m, g, 0.9)
+    return w - lr * where(is_hidden(), orthogonalize(m, 5, 3.4445, -4.775, 2.0315), m), m
+"""
+
+
+def test_sam_is_what_one_would_write_by_hand():
+    proxy, lr = proxies.get("digits"), rate(-2)
+
+    class Sam:
+        def attach(self, oracle):
+            self.oracle = oracle
+
+        def step(self, t, rates, loss):
+            norm = sum(g.double().square().flatten(1).sum(1) for g in self.oracle.grads).sqrt()
+            w = [x.reshape(len(x), *shape(x)) for x in self.oracle.weights]
+            g = [x.reshape(len(x), *shape(x)) for x in self.oracle.grads]
+            there = [x + (0.05 * y / norm.view(-1, 1, 1)).to(x.dtype) for x, y in zip(w, g, strict=True)]
+            for x, slope in zip(self.oracle.weights, self.oracle.gradient(there), strict=True):
+                x.sub_(float(rates[0]) * slope.reshape(x.shape))
+
+    wanted = train(proxy, [3], np.array([lr]), lambda buffers: Sam(), steps=40).validation
+    np.testing.assert_allclose(measure([SAM], proxy, [3], [(-2,)], steps=40)[0, 0], wanted, rtol=1e-3)
+
+
+def shape(x):
+    return x.shape[1] if x.dim() > 2 else 1, -1
+
+
+def test_what_needs_more_than_tensors_costs_its_neighbours_nothing_and_learns():
+    proxy, grid = proxies.get("digits"), (-6, 1, 30)
+    plain = ADAMW
+    alone = [measure([t], proxy, [0, 1], [grid], steps=30, grad_scale=2.0)[0] for t in (plain, MUON, SAM)]
+    together = measure([plain, MUON, plain, SAM], proxy, [0, 1], [grid] * 4, steps=30, grad_scale=2.0)
+    for i, k in enumerate((0, 1, 0, 2)):
+        np.testing.assert_array_equal(together[i], alone[k])
+    assert together[:, :, :2].min() < 1
