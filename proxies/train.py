@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from proxies.oracle import ModelOracle
+from proxies.plateau import Plateau
 from proxies.proxy import Buffers, MakeStepper, Model, Proxy, Stepper
 from proxies.schedule import schedule
 
@@ -92,12 +93,14 @@ def train(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     curves: bool = False,
+    plateau: Plateau | None = None,
 ) -> Outcome:
     """Train one replica for each (seed, learning rate) in one batch; equal seeds should be neighbours.
 
     The schedule runs over `steps` (the proxy's unless given). At the checks and at the end a replica is
     dropped whose loss is not finite ("nan") or above 100 x max(1, its first loss) ("diverged"); the
     validation loss is held to the same limits. Gradients are multiplied by `grad_scale` [R] if given.
+    With a `plateau`, a replica whose curve sits on one at a check ends there, with its validation loss.
     """
     steps = proxy.steps if steps is None else steps
     factors = schedule(steps, proxy.warmup if warmup is None else warmup)
@@ -107,7 +110,8 @@ def train(
     training = Training(proxy, seeds, make_stepper, grad_scale, dtype, device)
     status = np.full(len(seeds), "ok", dtype=object)
     stopped = np.full(len(seeds), steps)
-    curve = np.full((steps, len(seeds)), np.nan) if curves else None
+    validation = np.full(len(seeds), np.inf)
+    curve = np.full((steps, len(seeds)), np.nan) if curves or plateau else None
     limits = np.empty(0)
     for t in range(1, steps + 1):
         loss = training.step(t, rates[t - 1])
@@ -115,23 +119,28 @@ def train(
             curve[t - 1, training.places] = _numbers(loss)
         if t == 1:
             limits = HOPELESS * np.maximum(1.0, _numbers(loss))
-        if t in checks and t < steps:
-            found = judge(_numbers(loss), limits)
-            alive = found == "ok"
-            if not alive.all():
-                gone = training.places[~alive]
-                status[gone], stopped[gone] = found[~alive], t
-                # Rows stay contiguous: a compiled stepper would otherwise compile once more.
-                rates, limits = np.ascontiguousarray(rates[:, alive]), limits[alive]
-                if not alive.any():
-                    break
-                training.keep(alive)
-    validation = np.full(len(seeds), np.inf)
-    if (status == "ok").any():
-        last, held = judge(_numbers(loss), limits), _numbers(training.model.validation())
-        found = np.where(last == "ok", judge(held, limits), last)
-        status[training.places] = found
-        validation[training.places] = np.where(found == "ok", held, np.inf)
+        if t not in checks and t < steps:
+            continue
+        found = judge(_numbers(loss), limits)
+        ends = found != "ok"
+        if t == steps:
+            ends = np.ones_like(ends)
+        elif plateau is not None and curve is not None:
+            ends |= plateau.on(curve[:t, training.places])
+        if (ends & (found == "ok")).any():
+            held = _numbers(training.model.validation())
+            found = np.where(found == "ok", judge(held, limits), found)
+            fine = ends & (found == "ok")
+            validation[training.places[fine]] = held[fine]
+        gone = training.places[ends]
+        status[gone], stopped[gone] = found[ends], t
+        if ends.all():
+            break
+        if ends.any():
+            # Rows stay contiguous: a compiled stepper would otherwise compile once more.
+            rates, limits = np.ascontiguousarray(rates[:, ~ends]), limits[~ends]
+            training.keep(~ends)
+    curve = curve if curves else None
     return Outcome(validation, tuple(map(str, status)), stopped, curve)
 
 
