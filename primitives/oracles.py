@@ -49,7 +49,7 @@ def hessian_solve(f: Any, oracle: Oracle, x: list[Any], damping: Any) -> list[An
         raise OracleError(f"hessian_solve forms the Hessian of {sum(sizes):,} parameters; it takes {LARGEST:,}.")
     columns = [_flat(f, oracle.product(unit)) for unit in _units(f, x, sizes)]
     hessian = f.side_by_side(columns)
-    hessian = (hessian + f.swap(hessian)) / 2 + damping * f.identity_like(hessian)
+    hessian = (hessian + f.swap(hessian)) / 2 + f.cast(damping, hessian) * f.identity_like(hessian)
     return _parts(f, f.solve(hessian, _flat(f, x)), x)
 
 
@@ -64,7 +64,7 @@ def cg_solve(f: Any, oracle: Oracle, x: list[Any], damping: Any, steps: Any) -> 
     rr = _dot(f, x, x)
     going = f.truth(rr > 0)
     for step in range(int(f.first(steps))):
-        curved = [a + damping * b for a, b in zip(oracle.product(direction), direction, strict=True)]
+        curved = _add(f, oracle.product(direction), damping, direction)
         curvature = _dot(f, direction, curved)
         up = going * f.truth(curvature > 0)
         if step == 0:

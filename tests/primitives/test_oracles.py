@@ -115,6 +115,18 @@ def test_a_batch_of_replicas_in_torch_solves_each_by_itself():
     assert dense[:, 0, 0].tolist() == [1.0, 0.5, -1.0]
 
 
+def test_numbers_in_double_precision_leave_a_batch_in_its_own() -> None:
+    class Batch:
+        def product(self, vector: list[Any]) -> list[Any]:
+            assert vector[0].dtype == torch.float32
+            return [2 * vector[0]]
+
+    b, damping = [torch.ones(3, 2, 2)], torch.zeros(3, 1, 1).double()
+    f = torch_namespace()
+    for solved in (cg_solve(f, Batch(), b, damping, torch.tensor(5.0)), hessian_solve(f, Batch(), b, damping)):
+        torch.testing.assert_close(solved[0], torch.full((3, 2, 2), 0.5))
+
+
 def test_a_singular_hessian_gives_nan_and_a_large_one_a_sentence():
     after = one_step(program("hessian_solve(g, 0)"), start(), Quadratic(np.zeros((SIZE, SIZE))))
     assert all(np.isnan(x).all() for x in after)
