@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from primitives.expressions import program_of
@@ -46,18 +47,21 @@ def _leaf(spec: str) -> Program:
 def _of_place(spec: str) -> Program | None:
     """The program of a file or of a run; None where there is neither."""
     place, _, which = spec.rpartition(":")
-    try:
-        if place and Path(place).is_dir():
-            return _of_run(Path(place), which)
-        path = Path(spec)
-        if path.is_file():
-            return _of_file(path)
-        if path.is_dir():
-            raise ProgramError(f"{spec} is a directory; name a program in it, as {spec}:best or {spec}:7.")
-    except (OSError, ValueError) as error:  # a name that is too long, or with null bytes, is no place
-        if isinstance(error, ProgramError):
-            raise
+    if place and _is(Path.is_dir, place):
+        return _of_run(Path(place), which)
+    if _is(Path.is_file, spec):
+        return _of_file(Path(spec))
+    if _is(Path.is_dir, spec):
+        raise ProgramError(f"{spec} is a directory; name a program in it, as {spec}:best or {spec}:7.")
     return None
+
+
+def _is(what: Callable[[Path], bool], text: str) -> bool:
+    """Whether the text names such a place; one that is too long, or has null bytes, names none."""
+    try:
+        return what(Path(text))
+    except (OSError, ValueError):
+        return False
 
 
 def _of_file(path: Path) -> Program:

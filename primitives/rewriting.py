@@ -16,7 +16,7 @@ class Names:
     """Gives names that a program does not use yet: `slow`, else `slow_2`, else `slow_3`."""
 
     def __init__(self, *programs: Program) -> None:
-        self.taken = {*INPUTS, *READABLE, *PRIMITIVES}
+        self.taken = {*INPUTS, *READABLE, *(name for name, p in PRIMITIVES.items() if p.args)}
         for program in programs:
             self.taken |= {*program.state_names, *program.defaults, *(assign.name for assign in program.body)}
 

@@ -166,6 +166,25 @@ def test_by_role(problem):
     agree(descend(program, problem, STEPS, roles=("hidden", "vector")), by_hand, 0)
 
 
+@problems
+def test_branches_share_lr_and_no_other_number(problem):
+    numbers = {"beta1": 0.7, "beta2": 0.9, "eps": 0.1}
+    first, second = program_of("adam(lr=0.02)"), program_of("adam(beta1=0.7, beta2=0.9, eps=0.1)")
+    program = by_shape(first, second)
+    assert program.defaults == {**first.defaults, **{f"{key}_2": value for key, value in numbers.items()}}
+    assert program.state_names == ("m", "v", "m_2", "v_2")
+    m, v = [0 * x for x in problem.begin], [0 * x for x in problem.begin]
+
+    def update(t, w):
+        for i, (g, a, b, e) in enumerate(zip(problem.gradient(w), (0.9, 0.7), (0.999, 0.9), (1e-8, 0.1), strict=True)):
+            m[i], v[i] = a * m[i] + (1 - a) * g, b * v[i] + (1 - b) * g * g
+            step = m[i] / (1 - a**t) / (np.sqrt(v[i] / (1 - b**t)) + e)
+            w = [x - 0.02 * step if i == k else x for k, x in enumerate(w)]
+        return w
+
+    agree(descend(program, problem, STEPS), run(problem, update), 1e-10)
+
+
 def test_a_branch_costs_nothing_where_it_is_not_taken():
     program = program_of("by_shape(sgd, adam)")
     assert specialise(program, {"is_matrix": 1.0}).states == ()
