@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from proxies.batches import gathered, held
+from proxies.batches import Feed, gathered, held
 from proxies.data import Split
 from proxies.proxy import Buffers, Layout, Model, Proxy
 
@@ -22,10 +22,9 @@ class GenericModel:
     """Gradients of all replicas by one call of torch.autograd."""
 
     def __init__(
-        self, loss: BatchedLoss, data: Callable[[], Split], steps: int, batch: int, buffers: Buffers,
-        seeds: Sequence[int],
-    ) -> None:  # fmt: skip
-        self.loss, self.split, self.steps, self.batch = loss, data(), steps, batch
+        self, loss: BatchedLoss, data: Callable[[], Split], feed: Feed, buffers: Buffers, seeds: Sequence[int]
+    ) -> None:
+        self.loss, self.split, self.feed = loss, data(), feed
         self.dtype, self.device = buffers.weights.dtype, str(buffers.weights.device)
         # Leaves share the memory of the weights but not its version counter: weights may move in place.
         self.leaves = [view.data.requires_grad_() for view in buffers.views(buffers.weights)]
@@ -45,7 +44,7 @@ class GenericModel:
 
     def loss_of(self, t: int, params: Sequence[Tensor], rows: slice = slice(None)) -> Tensor:
         """The losses of step t of some replicas at these parameters, with their graph."""
-        block, step = divmod(t - 1, self.steps)
+        block, step = self.feed.place(t)
         if block != self.block:
             self._load(block)
         # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
@@ -65,18 +64,16 @@ class GenericModel:
 
     def _load(self, block: int) -> None:
         """Prepare the examples of every step of a block: tensors [data orders, batch, ...]."""
-        orders = [
-            gathered(self.split, seed, block, self.steps, self.batch, self.dtype, self.device) for seed in self.orders
-        ]
+        orders = [gathered(self.split, self.feed, seed, block, self.dtype, self.device) for seed in self.orders]
         arrays = [torch.stack(parts, dim=1).unbind(0) for parts in zip(*orders, strict=True)]
         self.block, self.examples = block, list(zip(*arrays, strict=True))
 
 
 def generic_model(
-    loss: BatchedLoss, data: Callable[[], Split], steps: int, batch: int
+    loss: BatchedLoss, data: Callable[[], Split], feed: Feed
 ) -> Callable[[Buffers, Sequence[int]], Model]:
     """What a Proxy holds as `model` when its gradients come from torch.autograd."""
-    return lambda buffers, seeds: GenericModel(loss, data, steps, batch, buffers, seeds)
+    return lambda buffers, seeds: GenericModel(loss, data, feed, buffers, seeds)
 
 
 def roles_of(module: nn.Module) -> tuple[str, ...]:
@@ -129,7 +126,7 @@ def from_module(
         batch=batch,
         floor=floor,
         init=init,
-        model=generic_model(_module_loss(module, loss), data, steps, batch),
+        model=generic_model(_module_loss(module, loss), data, Feed(steps, batch)),
         microseconds=microseconds,
         warmup=warmup,
     )

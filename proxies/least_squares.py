@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from proxies.data import regression
+from proxies.batches import Feed
+from proxies.data import Split, decorrelated, regression
 from proxies.generic import generic_model
 from proxies.proxy import Layout, Proxy
 
@@ -37,17 +38,27 @@ def least_squares(
     batch: int = 32,
     steps: int = 100,
     warmup: float = 0.1,
+    batching: str = "mini",
+    decorrelate: bool = False,
 ) -> Proxy:
-    """Least squares as a proxy; `problem` seeds the data, and noise**2 is the floor: no model can go below."""
+    """Least squares as a proxy; `problem` seeds the data, and noise**2 is the floor: no model can go below.
+
+    `batching` is one of proxies.batches.BATCHINGS but "balanced"; `decorrelate` whitens the inputs by PCA.
+    """
+    data: Callable[[], Split] = partial(regression, inputs, outputs, noise, problem)
+    data = partial(decorrelated, data) if decorrelate else data
+    feed = Feed(steps, batch, batching).checked(data)
     return Proxy(
         name=name,
-        summary=f"ill-conditioned noisy least squares {inputs}-{outputs}, badly scaled columns",
+        summary=f"ill-conditioned noisy least squares {inputs}-{outputs}, badly scaled columns"
+        + ("" if batching == "mini" else f", {batching} batches")
+        + (", decorrelated inputs" if decorrelate else ""),
         layout=Layout(("weight", "bias"), ((outputs, inputs), (outputs,)), ("hidden", "vector")),
         steps=steps,
-        batch=batch,
+        batch=feed.rows(data),
         floor=noise**2,
         init=partial(_init, inputs, outputs),
-        model=generic_model(squares, partial(regression, inputs, outputs, noise, problem), steps, batch),
+        model=generic_model(squares, data, feed),
         microseconds=5.0,
         warmup=warmup,
     )

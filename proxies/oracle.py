@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from primitives.oracles import OracleError
 from proxies.proxy import Buffers, Model
 
 
@@ -22,13 +21,14 @@ class ModelOracle:
 
     def __init__(self, model: Model, buffers: Buffers, scale: np.ndarray | None = None) -> None:
         self.model, self.buffers, self.t = model, buffers, 0
+        self.begun = torch.zeros(0)
         self.weights, self.grads = buffers.views(buffers.weights), buffers.views(buffers.grads)
         self.scale = None if scale is None else [_factor(scale, grad) for grad in self.grads]
 
     def begin(self, t: int) -> Tensor:
         """Write the gradient of step t into the buffers; the losses [R] at the present weights."""
         self.t = t
-        loss = self.model.loss_and_grad(t).clone()  # a model may use the same memory for the next one
+        self.begun = loss = self.model.loss_and_grad(t)
         for grad, factor in zip(self.grads, self.scale or (), strict=self.scale is not None):
             grad.mul_(factor)
         return loss
@@ -53,7 +53,7 @@ class ModelOracle:
 
     def _at(self, point: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Loss and gradient at a point; weights and gradients are afterwards as before."""
-        flat = (self.buffers.weights, self.buffers.grads)
+        flat = (self.buffers.weights, self.buffers.grads, self.begun)  # a model may use the loss's memory again
         before = [x.clone() for x in flat]
         for w, x in zip(self.weights, point, strict=True):
             w.copy_(x.reshape(w.shape))
@@ -87,7 +87,7 @@ def hessian_product(model: Model, t: int, params: Sequence[Tensor], vectors: Seq
 def _loss_of(model: Model) -> Any:
     found = getattr(model, "loss_of", None)
     if found is None:
-        raise OracleError(f"{type(model).__name__} has no loss_of, which Hessian products and closures need.")
+        raise NotImplementedError(f"{type(model).__name__} has no loss_of, which Hessian products and closures need.")
     return found
 
 

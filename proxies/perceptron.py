@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from proxies import kernels
-from proxies.batches import gathered, held
-from proxies.data import Split, digits
+from proxies.batches import Feed, gathered, held
+from proxies.data import Split, decorrelated, digits
 from proxies.generic import GenericModel
+from proxies.inits import check, initial
 from proxies.proxy import Buffers, Layout, Model, Proxy
 
 Activation = Literal["tanh", "relu"]
@@ -28,8 +29,8 @@ class Task:
 
     data: Callable[[], Split]
     relu: bool
-    steps: int
-    batch: int
+    feed: Feed
+    rows: int  # at a step
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Run:
 @lru_cache(maxsize=64)
 def block_of(task: Task, seed: int, block: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor], np.ndarray]:
     """Of each step of a block: x [batch, inputs], its transpose, and labels int32 [steps, batch]."""
-    x, y = gathered(task.data(), seed, block, task.steps, task.batch, dtype, "cpu")
+    x, y = gathered(task.data(), task.feed, seed, block, dtype, "cpu")
     return list(x.unbind(0)), list(x.transpose(1, 2).contiguous().unbind(0)), y.numpy().astype(np.int32)
 
 
@@ -64,7 +65,7 @@ class Perceptron:
         self.W, self.dW = weights[::2], grads[::2]
         self.b, self.db = [x.numpy() for x in weights[1::2]], [x.numpy() for x in grads[1::2]]
         self.WT = [w.transpose(1, 2) for w in self.W]
-        self.a, self.d = self._arrays(task.batch), self._arrays(task.batch)
+        self.a, self.d = self._arrays(task.rows), self._arrays(task.rows)
         # The logits become their own gradient in place.
         self.d[-1] = self.a[-1]
         self.aT = [a.transpose(1, 2) for a in self.a]
@@ -102,7 +103,7 @@ class Perceptron:
 
     def _step(self, t: int) -> int:
         """The place of step t in its block, which is now there."""
-        block, step = divmod(t - 1, self.task.steps)
+        block, step = self.task.feed.place(t)
         if block != self.block:
             self._load(block)
         return step
@@ -154,21 +155,10 @@ def autograd_loss(relu: bool, params: Sequence[Tensor], examples: Sequence[Tenso
 
 
 def _model(task: Task, buffers: Buffers, seeds: Sequence[int]) -> Model:
-    if buffers.weights.device.type == "cpu":
+    if buffers.weights.device.type == "cpu" and task.rows > 1:  # MKL's products of one row depend on neighbours
         return Perceptron(task, buffers, seeds)
     loss = partial(autograd_loss, task.relu)
-    return GenericModel(loss, task.data, task.steps, task.batch, buffers, seeds)
-
-
-def _init(shapes: Sequence[tuple[int, ...]], relu: bool, seed: int) -> list[Tensor]:
-    """Matrices with variance gain / inputs, biases at zero."""
-    rng = np.random.default_rng(seed)
-    gain = 2.0 if relu else 1.0
-    return [
-        torch.from_numpy(rng.standard_normal(shape) * np.sqrt(gain / shape[1])) if len(shape) > 1
-        else torch.zeros(shape, dtype=torch.float64)
-        for shape in shapes
-    ]  # fmt: skip
+    return GenericModel(loss, task.data, task.feed, buffers, seeds)
 
 
 def perceptron(
@@ -181,8 +171,15 @@ def perceptron(
     label_noise: float = 0.0,
     floor: float = 0.01,
     warmup: float = 0.1,
+    init: str = "fan_in_normal",
+    batching: str = "mini",
+    decorrelate: bool = False,
 ) -> Proxy:
-    """A perceptron 64 - hidden - 10 on digits, as a proxy."""
+    """A perceptron 64 - hidden - 10 on digits, as a proxy.
+
+    `init` is one of proxies.inits.INITS, with the gain of the activation; `batching` one of proxies.batches.BATCHINGS;
+    `decorrelate` whitens the inputs by PCA.
+    """
     if not hidden or hidden[0] < 4 or batch < 2:
         # With fewer, MKL takes other kernels by the number of replicas, and results depend on the neighbours.
         raise ValueError("A perceptron needs at least 4 units in a first hidden layer and 2 examples a batch.")
@@ -193,19 +190,26 @@ def perceptron(
     names = tuple(f"layer{k}.{part}" for k in range(len(layers)) for part in ("weight", "bias"))
     roles = ("hidden", "vector") * len(hidden) + ("head", "vector")
     relu = activation == "relu"
-    task = Task(partial(digits, label_noise), relu, steps, batch)
+    check(init)
+    data: Callable[[], Split] = partial(digits, label_noise)
+    data = partial(decorrelated, data) if decorrelate else data
+    feed = Feed(steps, batch, batching).checked(data)
+    task = Task(data, relu, feed, feed.rows(data))
     sizes = "-".join(str(n) for n in (INPUTS, *hidden, CLASSES))
     products = sum(i * o for i, o in layers)
     return Proxy(
         name=name,
         summary=f"{activation} perceptron {sizes} on handwritten digits"
-        + (f", {label_noise:.0%} of training labels random" if label_noise else ""),
+        + (f", {label_noise:.0%} of training labels random" if label_noise else "")
+        + ("" if init == "fan_in_normal" else f", {init} initialisation")
+        + ("" if batching == "mini" else f", {batching} batches")
+        + (", decorrelated inputs" if decorrelate else ""),
         layout=Layout(names, shapes, roles),
         steps=steps,
-        batch=batch,
+        batch=task.rows,
         floor=floor,
-        init=partial(_init, shapes, relu),
+        init=partial(initial, init, shapes, 2.0 if relu else 1.0),
         model=partial(_model, task),
-        microseconds=round(1.75e-3 * products * batch / 32, 1),
+        microseconds=round(1.75e-3 * products * task.rows / 32, 1),
         warmup=warmup,
     )

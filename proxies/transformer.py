@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from proxies.batches import Feed
 from proxies.data import CLASSES, text
 from proxies.generic import generic_model
 from proxies.proxy import Layout, Proxy
@@ -134,7 +135,7 @@ def transformer(
         batch=batch,
         floor=floor,
         init=partial(_init, size),
-        model=generic_model(partial(next_byte_loss, size), data, steps, batch),
+        model=generic_model(partial(next_byte_loss, size), data, Feed(steps, batch)),
         microseconds=round(2e-4 * sum(layout.sizes) * size.length * batch),
         warmup=warmup,
     )

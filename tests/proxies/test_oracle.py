@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 import proxies
-from primitives.oracles import OracleError
 from proxies.data import digits
 from proxies.generic import from_module
 from proxies.oracle import ModelOracle, hessian_product
@@ -106,7 +105,7 @@ def test_a_model_without_the_method_says_so() -> None:
 
     buffers = Buffers(PROXIES["perceptron"].layout, 3)
     oracle = ModelOracle(Bare(), buffers)  # type: ignore[arg-type]
-    with pytest.raises(OracleError, match="Bare has no loss_of"):
+    with pytest.raises(NotImplementedError, match="Bare has no loss_of"):
         oracle.product(oracle.weights)
 
 

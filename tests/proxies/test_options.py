@@ -1,0 +1,157 @@
+"""Options of the proxies by their definitions, and each of them trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from proxies.batches import BATCHINGS, Feed, rows
+from proxies.data import decorrelated, digits, regression
+from proxies.inits import INITS, initial
+from proxies.least_squares import least_squares
+from proxies.perceptron import perceptron
+from proxies.proxy import Proxy
+from proxies.train import train
+from tests.proxies import test_contract as contract
+from tests.proxies.steppers import AdamW
+
+LABELS = digits().train[-1]
+
+# --- initialisation
+
+VARIANCES = {
+    "fan_in_normal": lambda i, o, power: power / i,
+    "fan_in_uniform": lambda i, o, power: power / (3 * i),
+    "xavier_uniform": lambda i, o, power: 2 * power / (i + o),
+    "xavier_normal": lambda i, o, power: 2 * power / (i + o),
+}
+BOUNDS = {"fan_in_uniform": lambda i, o: 1 / np.sqrt(i), "xavier_uniform": lambda i, o: np.sqrt(6 / (i + o))}
+
+
+@pytest.mark.parametrize("name", INITS)
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> None:
+    i, o = 300, 500
+    matrix, vector = initial(name, ((o, i), (o,)), power, seed=0)
+    assert not vector.any()
+    assert float(matrix.var()) == pytest.approx(VARIANCES[name](i, o, power), rel=0.02)
+    assert abs(float(matrix.mean())) < 4 * float(matrix.std()) / np.sqrt(i * o)
+    assert torch.equal(matrix, initial(name, ((o, i), (o,)), power, seed=0)[0])
+    if name in BOUNDS:
+        bound = BOUNDS[name](i, o) * np.sqrt(power)
+        assert 0.999 * bound < float(matrix.abs().max()) <= bound
+    else:
+        assert float(matrix.abs().max()) > 4 * float(matrix.std())
+
+
+# --- decorrelation
+
+
+@pytest.mark.parametrize("data", [digits, lambda: regression(32, 8, 0.1, 0)], ids=["digits", "regression"])
+def test_decorrelated_inputs_have_the_identity_as_covariance(data) -> None:
+    before, after = data(), decorrelated(data)
+    x = after.train[0]
+    covariance = x.T @ x / len(x)
+    alive = np.diag(covariance) > 0.5
+    assert alive.sum() == np.linalg.matrix_rank(before.train[0] - before.train[0].mean(axis=0))
+    np.testing.assert_allclose(covariance, np.diag(alive.astype(float)), atol=1e-8)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-10)
+    assert after.train[1] is before.train[1]
+
+
+def test_validation_rows_go_the_same_way_and_are_not_looked_at() -> None:
+    split, after = digits(), decorrelated(digits)
+    affine = np.linalg.lstsq(np.column_stack([split.train[0], np.ones(1500)]), after.train[0], rcond=None)[0]
+    wanted = np.column_stack([split.validation[0], np.ones(297)]) @ affine
+    np.testing.assert_allclose(after.validation[0], wanted, atol=1e-6)
+    with pytest.raises(ValueError, match="Only vector inputs"):
+        decorrelated(lambda: type(split)((split.train[1],), (split.validation[1],)))
+
+
+# --- batching
+
+
+@pytest.mark.parametrize("batch", [10, 32, 37])
+def test_balanced_batches_have_as_many_of_each_class(batch: int) -> None:
+    found = rows("balanced", 3, 0, LABELS, 300, batch)
+    counts = np.stack([np.bincount(LABELS[some], minlength=10) for some in found])
+    assert found.shape == (300, batch)
+    assert counts.min() == batch // 10
+    assert counts.max() == -(-batch // 10)
+    assert np.ptp(counts.sum(axis=0)) <= 1
+    seen = np.bincount(found.ravel(), minlength=1500)  # passes: within a class no row is two ahead of another
+    assert all(np.ptp(seen[c == LABELS]) <= 1 for c in range(10))
+    assert not np.array_equal(found, rows("balanced", 4, 0, LABELS, 300, batch))
+    assert np.array_equal(found, rows("balanced", 3, 0, LABELS, 300, batch))
+
+
+def test_full_online_and_mini() -> None:
+    full = rows("full", 3, 0, LABELS, 4, 32)
+    assert np.array_equal(full, np.tile(np.arange(1500), (4, 1)))
+    online = rows("online", 3, 0, LABELS, 1500, 32)
+    assert online.shape == (1500, 1)
+    assert np.array_equal(np.sort(online.ravel()), np.arange(1500))
+    mini = rows("mini", 3, 0, LABELS, 40, 30)
+    assert mini.shape == (40, 30)
+    assert len(np.unique(mini)) == 1200
+
+
+def test_a_full_batch_is_prepared_once() -> None:
+    feed = Feed(100, 32, "full")
+    assert feed.block == 1
+    assert {feed.place(t) for t in (1, 2, 100, 101)} == {(0, 0)}
+    assert Feed(100, 32).place(101) == (1, 0)
+
+
+# --- as proxies
+
+OPTIONS: dict[str, Proxy] = {
+    **{f"{b} batches": perceptron(b, (16,), steps=40, batching=b) for b in BATCHINGS if b != "mini"},
+    **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in INITS},
+    "decorrelated": perceptron("decorrelated", (16,), steps=40, decorrelate=True),
+    "least squares, decorrelated": least_squares("a", steps=40, decorrelate=True),
+    "least squares, full": least_squares("b", steps=40, batching="full"),
+    "least squares, online": least_squares("c", steps=40, batching="online"),
+}
+each = pytest.mark.parametrize("name", OPTIONS)
+
+
+@each
+def test_it_trains_and_says_what_it_is(name: str) -> None:
+    proxy = OPTIONS[name]
+    start = train(proxy, [0], np.zeros(1), AdamW, steps=1).validation[0]
+    outcome = train(proxy, [0] * 3, contract.RATES, AdamW)
+    assert outcome.validation.min() < 0.97 * start
+    words = name.removeprefix("least squares, ").split()[0]
+    assert words in proxy.summary or words == "fan_in_normal"
+    contract.test_layout_fits_the_initial_weights(proxy)
+
+
+@each
+def test_contracts_of_every_proxy(name: str) -> None:
+    contract.test_same_seed_same_curve(OPTIONS[name])
+    contract.test_alone_or_in_a_crowd_bit_for_bit(OPTIONS[name])
+    contract.test_gradient_is_the_slope_of_the_loss(OPTIONS[name])
+
+
+def test_whitening_makes_least_squares_easier_for_gradient_descent() -> None:
+    """The condition number is what gradient descent suffers from."""
+    covariance = np.cov(decorrelated(lambda: regression(32, 8, 0.1, 0)).train[0], rowvar=False)
+    plain = np.cov(regression(32, 8, 0.1, 0).train[0], rowvar=False)
+    assert np.linalg.cond(covariance) < 1.001
+    assert np.linalg.cond(plain) > 1e3
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: perceptron("p", init="xavier"), "no initialisation called 'xavier'"),
+        (lambda: perceptron("p", batching="whole"), "no batching called 'whole'"),
+        (lambda: perceptron("p", batching="balanced", batch=8), "at least 10 rows"),
+        (lambda: least_squares("p", batching="balanced"), "need classes"),
+    ],
+)
+def test_wrong_options_are_sentences(make, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make()
