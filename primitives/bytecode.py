@@ -62,6 +62,7 @@ class Bytecode:
     numbers: int  # how many number slots
     wide: int  # how many wide temporaries; they come after the states
     local: int  # how many block temporaries; they come after the wide ones
+    reads_loss: bool
     needs: str  # "oracle" if it asks the loss, else "matrix" if it is more than tensors and numbers, else ""
 
     @property
@@ -103,6 +104,7 @@ def compile_program(program: Program, hyper: Mapping[str, float] | None = None) 
         FIXED_SLOTS + len(slots),
         registers.wide,
         registers.local,
+        any(node.op == "input" and node.value == "loss" for node in g.nodes),
         _needs(g),
     )
 

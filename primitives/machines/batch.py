@@ -33,9 +33,12 @@ def compiled(program: Program, known: Known = ()) -> Bytecode:
     return compile_program(specialise(program, dict(known)) if known else program)
 
 
+_read = lru_cache(maxsize=4096)(constants_read)
+
+
 def is_plain(program: Program) -> bool:
     """Whether it may share a batch at no cost to others: tensors and numbers only, and no tensor told apart."""
-    return not compiled(program).needs and not constants_read(program)
+    return not compiled(program).needs and not _read(program)
 
 
 class Machines:
@@ -92,7 +95,7 @@ def _classes(
 ) -> Mapping[Known, list[int]]:
     """Which tensors go into a machine together, and what is known of them: () for nothing."""
     whole: dict[Known, list[int]] = {(): list(range(len(shapes)))}
-    read = {name for program in programs for name in constants_read(program)}
+    read = {name for program in programs for name in _read(program)}
     if not read:
         return whole
     classes: dict[Known, list[int]] = {}

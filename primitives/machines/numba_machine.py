@@ -50,6 +50,7 @@ class NumbaMachine:
         self.programs, self.shapes, self.total_steps = programs, shapes, total_steps
         named = [role_of(len(shape)) for shape in shapes] if roles is None else roles
         self.facts = [facts(len(shape), role).values() for shape, role in zip(shapes, named, strict=True)]
+        self.reads_loss = any(program.reads_loss for program in programs)
         self.packed = _Packed(programs)
         self.kernels = kernels.load(str(weights.dtype))
         self.slots = max(sum(i >= 0 for i in p.vector_states) for p in programs)
@@ -61,7 +62,7 @@ class NumbaMachine:
         """Update every replica's weights and states in place; lr [R] is this step's rate, t counts from 1."""
         self.outside[:, INPUT_SLOTS["lr"]] = lr
         self.outside[:, INPUT_SLOTS["t"]] = t
-        if loss is not None:
+        if self.reads_loss and loss is not None:
             self.outside[:, INPUT_SLOTS["loss"]] = loss
         p = self.packed
         self.kernels.step(
