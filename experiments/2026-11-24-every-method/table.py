@@ -27,7 +27,7 @@ from proxies import get  # noqa: E402
 
 HERE = Path(__file__).parent
 SEEDS = range(900_000, 900_004)
-EXPONENTS = tuple(range(-16, 5, 2))  # 1e-4 to 10, two rates for each factor of ten
+EXPONENTS = tuple(range(-16, 9, 2))  # 1e-4 to 100, two rates for each factor of ten
 FEW_SEEDS, FEW_EXPONENTS = SEEDS[:1], (-8, -4, 0)  # where a Hessian or a full square is formed
 WRAPPED = (
     "lookahead(adamw)",
@@ -65,6 +65,9 @@ def table(results: dict[str, dict[str, object]]) -> str:
     """The results in the order of their losses."""
     lines = ["| method | validation loss | best lr | seeds | gradients a step |", "|---|---|---|---|---|"]
     for spec, r in sorted(results.items(), key=lambda item: item[1]["loss"]):
+        if not np.isfinite(r["loss"]):
+            lines.append(f"| `{spec}` | diverged at every rate | | {r['seeds']} | |")
+            continue
         spread = "" if r["sem"] is None else f" ± {r['sem']:.4f}"
         edge = " (edge of the grid)" if r["edge"] else ""
         gradients = facts(evosearch.load(spec)).gradients
