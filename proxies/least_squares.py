@@ -11,6 +11,7 @@ from torch import Tensor
 from proxies.batches import Feed
 from proxies.data import Split, decorrelated, regression
 from proxies.generic import generic_model
+from proxies.inits import check, initial
 from proxies.proxy import Layout, Proxy
 
 
@@ -22,9 +23,8 @@ def squares(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
     return residual.square().flatten(1).mean(1)
 
 
-def _init(inputs: int, outputs: int, seed: int) -> list[Tensor]:
+def _init(shapes: Sequence[tuple[int, ...]], seed: int) -> list[Tensor]:
     """Everything starts at zero; seeds differ in the order of the data."""
-    shapes = ((outputs, inputs), (outputs,))
     return [torch.zeros(shape, dtype=torch.float64) for shape in shapes]
 
 
@@ -38,26 +38,33 @@ def least_squares(
     batch: int = 32,
     steps: int = 100,
     warmup: float = 0.1,
+    init: str | None = None,
     batching: str = "mini",
     decorrelate: bool = False,
 ) -> Proxy:
     """Least squares as a proxy; `problem` seeds the data, and noise**2 is the floor: no model can go below.
 
-    `batching` is one of proxies.batches.BATCHINGS but "balanced"; `decorrelate` whitens the inputs by PCA.
+    `init` is one of proxies.inits.INITS; without it the start is zero, and seeds differ in the order of the data alone:
+    not at all with full batches. `batching` is one of proxies.batches.BATCHINGS but "balanced"; `decorrelate` whitens
+    the inputs by PCA.
     """
+    if init is not None:
+        check(init)
+    shapes = ((outputs, inputs), (outputs,))
     data: Callable[[], Split] = partial(regression, inputs, outputs, noise, problem)
     data = partial(decorrelated, data) if decorrelate else data
     feed = Feed(steps, batch, batching).checked(data)
     return Proxy(
         name=name,
         summary=f"ill-conditioned noisy least squares {inputs}-{outputs}, badly scaled columns"
+        + ("" if init is None else f", {init} initialisation")
         + ("" if batching == "mini" else f", {batching} batches")
         + (", decorrelated inputs" if decorrelate else ""),
-        layout=Layout(("weight", "bias"), ((outputs, inputs), (outputs,)), ("hidden", "vector")),
+        layout=Layout(("weight", "bias"), shapes, ("hidden", "vector")),
         steps=steps,
         batch=feed.rows(data),
         floor=noise**2,
-        init=partial(_init, inputs, outputs),
+        init=partial(_init, shapes) if init is None else partial(initial, init, shapes, 1.0),
         model=generic_model(squares, data, feed),
         microseconds=5.0,
         warmup=warmup,

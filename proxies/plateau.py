@@ -46,17 +46,19 @@ class Plateau:
         if len(curve) < 2 * self.window:
             return np.zeros(curve.shape[1:], dtype=bool)
         recent = curve[-2 * self.window :]
+        recent = np.where(np.isfinite(recent).all(axis=0), recent, np.nan)
         before, last = recent[: self.window].mean(axis=0), recent[self.window :].mean(axis=0)
         noise = np.sqrt(np.square(np.diff(recent, axis=0)).mean(axis=0) / 2)
         error = noise * math.sqrt(2 / self.window)
-        return np.asarray(before - last + self.certainty * error < self.tolerance * np.abs(before))
+        return np.asarray(before - last + self.certainty * error <= self.tolerance * np.abs(before))
 
 
 class HalveOnPlateau:
     """Holds the rates of all groups until a metric stops improving, then multiplies them by `factor`.
 
     A metric improves when it is below the best by the relative `threshold`; after `patience` metrics that did not,
-    the next one that does not lowers the rates and the count begins anew (as torch's ReduceLROnPlateau). With a
+    the next one that does not lowers the rates and the count begins anew (as torch's ReduceLROnPlateau). Rates that are
+    at `min_lr` or below stay. With a
     `plateau` the metrics since the last change are judged by that instead, for metrics that are noisy and many.
     """
 
@@ -88,11 +90,22 @@ class HalveOnPlateau:
         self.bad = 0 if improved else self.bad + 1
         self.metrics = [*self.metrics, metric][-2 * self.plateau.window :] if self.plateau else []
         stopped = self.bad > self.patience if self.plateau is None else bool(self.plateau.on(np.array(self.metrics)))
-        if stopped:
-            self.bad, self.metrics = 0, []
-            for group in self.optimizer.param_groups:
-                group["lr"] = max(self.min_lr, group["lr"] * self.factor)
-        return stopped
+        if not stopped:
+            return False
+        self.bad, self.metrics = 0, []
+        lowered = [self._lower(group) for group in self.optimizer.param_groups]
+        return any(lowered)
+
+    def _lower(self, group: dict[str, Any]) -> bool:
+        rate = group["lr"]
+        lower = max(self.min_lr, float(rate) * self.factor)
+        if lower >= rate:
+            return False
+        if isinstance(rate, torch.Tensor):  # compiled optimizers hold on to it
+            rate.fill_(lower)
+        else:
+            group["lr"] = lower
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """What must be kept to go on, beside the optimizer's own state."""

@@ -100,13 +100,15 @@ def train(
     The schedule runs over `steps` (the proxy's unless given). At the checks and at the end a replica is
     dropped whose loss is not finite ("nan") or above 100 x max(1, its first loss) ("diverged"); the
     validation loss is held to the same limits. Gradients are multiplied by `grad_scale` [R] if given.
-    With a `plateau`, a replica whose curve sits on one at a check ends there, with its validation loss.
+    With a `plateau`, a replica whose curve since the warm-up sits on one at a check ends there, with its
+    validation loss.
     """
     steps = proxy.steps if steps is None else steps
     factors = schedule(steps, proxy.warmup if warmup is None else warmup)
     rates = np.outer(factors, np.asarray(lrs, dtype=np.float64))
     if rates.shape[1] != len(seeds):
         raise ValueError(f"There are {len(seeds)} seeds but {rates.shape[1]} learning rates.")
+    warm = int(factors.argmax())  # steps before the full rate, in which curves are flat
     training = Training(proxy, seeds, make_stepper, grad_scale, dtype, device)
     status = np.full(len(seeds), "ok", dtype=object)
     stopped = np.full(len(seeds), steps)
@@ -126,7 +128,7 @@ def train(
         if t == steps:
             ends = np.ones_like(ends)
         elif plateau is not None and curve is not None:
-            ends |= plateau.on(curve[:t, training.places])
+            ends |= plateau.on(curve[warm:t, training.places])
         if (ends & (found == "ok")).any():
             held = _numbers(training.model.validation())
             found = np.where(found == "ok", judge(held, limits), found)

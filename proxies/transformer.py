@@ -14,6 +14,7 @@ from torch.nn import functional
 from proxies.batches import Feed
 from proxies.data import CLASSES, text
 from proxies.generic import generic_model
+from proxies.inits import INITS, check
 from proxies.proxy import Layout, Proxy
 
 
@@ -97,8 +98,8 @@ def next_byte_loss(size: Size, params: Sequence[Tensor], examples: Sequence[Tens
     return losses.view(len(windows), -1).mean(1)
 
 
-def _init(size: Size, seed: int) -> list[Tensor]:
-    """Gains and the size of embeddings at 1, matrices with variance 1 / inputs, the head a tenth of that scale."""
+def _init(size: Size, rule: str, seed: int) -> list[Tensor]:
+    """Gains and the size of embeddings at 1, matrices by the rule (of INITS), the head a tenth of that scale."""
     rng = np.random.default_rng(seed)
     layout = layout_of(size)
     scale = {"embedding": 1.0, "hidden": 1.0, "head": 0.1}
@@ -106,9 +107,11 @@ def _init(size: Size, seed: int) -> list[Tensor]:
     for shape, role in zip(layout.shapes, layout.roles, strict=True):
         if role == "vector":
             values.append(torch.ones(shape, dtype=torch.float64))
-        else:
+        elif role == "embedding" or rule == "fan_in_normal":  # in the roundings of the first trainings
             spread = scale[role] / (1 if role == "embedding" else shape[1] ** 0.5)
             values.append(torch.from_numpy(spread * rng.standard_normal(shape)))
+        else:
+            values.append(torch.from_numpy(scale[role] * INITS[rule](rng, shape, 1.0)))
     return values
 
 
@@ -120,8 +123,13 @@ def transformer(
     steps: int = 200,
     floor: float = 0.5,
     warmup: float = 0.1,
+    init: str = "fan_in_normal",
 ) -> Proxy:
-    """A transformer on the text of the standard library as a proxy; losses are in nats per byte."""
+    """A transformer on the text of the standard library as a proxy; losses are in nats per byte.
+
+    `init` is one of proxies.inits.INITS, for the matrices that are no embeddings. One window a step is `batch=1`.
+    """
+    check(init)
     size = Size() if size is None else size
     if size.width % size.heads:
         raise ValueError(f"A width of {size.width} does not divide among {size.heads} heads.")
@@ -129,12 +137,13 @@ def transformer(
     data = partial(text, size.length)
     return Proxy(
         name=name,
-        summary=f"transformer d{size.width} L{size.layers} S{size.length} on Python source, byte by byte",
+        summary=f"transformer d{size.width} L{size.layers} S{size.length} on Python source, byte by byte"
+        + ("" if init == "fan_in_normal" else f", {init} initialisation"),
         layout=layout,
         steps=steps,
         batch=batch,
         floor=floor,
-        init=partial(_init, size),
+        init=partial(_init, size, init),
         model=generic_model(partial(next_byte_loss, size), data, Feed(steps, batch)),
         microseconds=round(2e-4 * sum(layout.sizes) * size.length * batch),
         warmup=warmup,

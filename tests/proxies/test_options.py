@@ -13,6 +13,7 @@ from proxies.least_squares import least_squares
 from proxies.perceptron import perceptron
 from proxies.proxy import Proxy
 from proxies.train import train
+from proxies.transformer import transformer
 from tests.proxies import test_contract as contract
 from tests.proxies.steppers import AdamW
 
@@ -43,6 +44,23 @@ def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> 
         assert 0.999 * bound < float(matrix.abs().max()) <= bound
     else:
         assert float(matrix.abs().max()) > 4 * float(matrix.std())
+
+
+def test_least_squares_starts_at_zero_unless_told() -> None:
+    assert not any(w.any() for w in least_squares("p").init(1))
+    first, second = (least_squares("p", init="fan_in_uniform").init(seed)[0] for seed in (1, 2))
+    assert not torch.equal(first, second)
+
+
+def test_initial_weights_of_the_transformer() -> None:
+    plain, other = transformer("p"), transformer("p", init="xavier_uniform")
+    for role, before, after in zip(plain.layout.roles, plain.init(0), other.init(0), strict=True):
+        if role in ("hidden", "head"):
+            bound = (0.1 if role == "head" else 1.0) * np.sqrt(6 / sum(after.shape))
+            assert 0.95 * bound < float(after.abs().max()) <= bound
+            assert float(before.abs().max()) > bound
+        else:
+            assert torch.equal(before, after)
 
 
 # --- decorrelation
@@ -112,6 +130,8 @@ OPTIONS: dict[str, Proxy] = {
     "decorrelated": perceptron("decorrelated", (16,), steps=40, decorrelate=True),
     "least squares, decorrelated": least_squares("a", steps=40, decorrelate=True),
     "least squares, full": least_squares("b", steps=40, batching="full"),
+    "least squares, xavier_normal": least_squares("d", steps=40, init="xavier_normal", batching="full"),
+    "transformer, xavier_uniform": transformer("e", steps=40, init="xavier_uniform"),
     "least squares, online": least_squares("c", steps=40, batching="online"),
 }
 each = pytest.mark.parametrize("name", OPTIONS)
@@ -123,7 +143,7 @@ def test_it_trains_and_says_what_it_is(name: str) -> None:
     start = train(proxy, [0], np.zeros(1), AdamW, steps=1).validation[0]
     outcome = train(proxy, [0] * 3, contract.RATES, AdamW)
     assert outcome.validation.min() < 0.97 * start
-    words = name.removeprefix("least squares, ").split()[0]
+    words = name.rpartition(", ")[2].split()[0]
     assert words in proxy.summary or words == "fan_in_normal"
     contract.test_layout_fits_the_initial_weights(proxy)
 
@@ -147,6 +167,8 @@ def test_whitening_makes_least_squares_easier_for_gradient_descent() -> None:
     ("make", "sentence"),
     [
         (lambda: perceptron("p", init="xavier"), "no initialisation called 'xavier'"),
+        (lambda: least_squares("p", init="he"), "no initialisation called 'he'"),
+        (lambda: transformer("p", init="he"), "no initialisation called 'he'"),
         (lambda: perceptron("p", batching="whole"), "no batching called 'whole'"),
         (lambda: perceptron("p", batching="balanced", batch=8), "at least 10 rows"),
         (lambda: least_squares("p", batching="balanced"), "need classes"),

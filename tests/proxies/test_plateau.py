@@ -46,6 +46,8 @@ def test_none_before_two_windows_and_none_in_what_is_not_finite() -> None:
     assert not Plateau().on(np.ones(39))
     assert Plateau().on(np.ones(40))
     assert not Plateau().on(np.full(50, np.nan))
+    assert not Plateau().on(np.full(50, np.inf))
+    assert Plateau().on(np.zeros(50))
 
 
 def test_train_ends_what_sits_on_a_plateau_and_leaves_the_rest_as_it_is() -> None:
@@ -60,6 +62,15 @@ def test_train_ends_what_sits_on_a_plateau_and_leaves_the_rest_as_it_is() -> Non
     everything = train(proxy, seeds[:1], lrs[:1], AdamW, plateau=Plateau(tolerance=0.1))
     assert everything.stopped_at.tolist() == [50]
     assert everything.validation[0] == plain.validation[0]
+
+
+def test_the_flat_beginning_of_a_long_warm_up_is_no_plateau() -> None:
+    proxy = perceptron("slow", (16,), batching="full", steps=60)
+    losses = train(proxy, [1], np.array([1e-3]), AdamW, warmup=1.0, curves=True).curves
+    assert Plateau(window=10, tolerance=0.1).on(losses[:20])
+    checked = {"checks": range(20, 60, 5), "plateau": Plateau(window=10, tolerance=0.1)}
+    assert train(proxy, [1], np.array([1e-3]), AdamW, warmup=1.0, **checked).stopped_at.tolist() == [60]
+    assert train(proxy, [1], np.zeros(1), AdamW, warmup=0.5, **checked).stopped_at.tolist() == [50]
 
 
 METRICS = (1.0, 0.9, 0.9, 0.9, 0.89999, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, float("nan"), 0.4, 0.4)
@@ -79,6 +90,19 @@ def test_as_torchs_reduce_on_plateau(patience: int) -> None:
         other.step(metric)
         assert [g["lr"] for g in ours.param_groups] == [g["lr"] for g in theirs.param_groups]
     assert ours.param_groups[0]["lr"] < 1
+
+
+def test_a_rate_below_the_least_stays_and_a_tensor_keeps_its_place() -> None:
+    low = torch.optim.SGD([torch.zeros(1)], lr=0.01)
+    schedule = HalveOnPlateau(low, min_lr=0.1)
+    assert [schedule.step(1.0) for _ in range(3)] == [False] * 3
+    assert low.param_groups[0]["lr"] == 0.01
+    rate = torch.tensor(0.5)
+    adam = torch.optim.Adam([torch.zeros(1)], lr=rate)
+    schedule = HalveOnPlateau(adam)
+    assert [schedule.step(1.0) for _ in range(2)] == [False, True]
+    assert adam.param_groups[0]["lr"] is rate
+    assert rate == 0.25
 
 
 def test_it_goes_on_from_its_state() -> None:
