@@ -81,11 +81,10 @@ class HalveOnPlateau:
         self.best, self.bad, self.metrics = math.inf, 0, list[float]()
 
     def step(self, metric: float) -> bool:
-        """Take note of a validation loss; whether the rates were lowered. NaN is no improvement."""
+        """Take note of a validation loss; whether the rates were lowered. NaN and infinity are no improvement."""
         metric = float(metric)
-        improved = (
-            metric < self.best - self.threshold * abs(self.best) if math.isfinite(self.best) else metric == metric
-        )
+        bar = self.best - self.threshold * abs(self.best) if math.isfinite(self.best) else self.best
+        improved = metric < bar
         self.best = metric if improved else self.best
         self.bad = 0 if improved else self.bad + 1
         self.metrics = [*self.metrics, metric][-2 * self.plateau.window :] if self.plateau else []

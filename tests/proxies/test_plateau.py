@@ -73,7 +73,8 @@ def test_the_flat_beginning_of_a_long_warm_up_is_no_plateau() -> None:
     assert train(proxy, [1], np.zeros(1), AdamW, warmup=0.5, **checked).stopped_at.tolist() == [50]
 
 
-METRICS = (1.0, 0.9, 0.9, 0.9, 0.89999, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, float("nan"), 0.4, 0.4)
+INF, NAN = float("inf"), float("nan")
+METRICS = (INF, INF, 1.0, 0.9, 0.9, 0.9, 0.89999, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, NAN, 0.4, 0.4)
 
 
 def optimizer() -> torch.optim.Optimizer:
@@ -108,12 +109,12 @@ def test_a_rate_below_the_least_stays_and_a_tensor_keeps_its_place() -> None:
 def test_it_goes_on_from_its_state() -> None:
     whole, first, second = optimizer(), optimizer(), optimizer()
     schedule, begun, resumed = (HalveOnPlateau(o, patience=2) for o in (whole, first, second))
-    for metric in METRICS[:7]:
+    for metric in METRICS[:9]:
         schedule.step(metric)
         begun.step(metric)
     resumed.load_state_dict(begun.state_dict())
     second.load_state_dict(first.state_dict())
-    for metric in METRICS[7:]:
+    for metric in METRICS[9:]:
         assert schedule.step(metric) == resumed.step(metric)
     assert whole.param_groups[0]["lr"] == second.param_groups[0]["lr"]
 
