@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ def used(program: Program) -> set[str]:
     return {call.op for expr in expressions(program) for call in calls(expr)}
 
 
+NO_RATE = ("rprop", "irprop_minus")  # whose steps never read lr
 FIRST_ORDER = [name for name in names() if not used(reference(name)) & SECOND_ORDER]
 
 
@@ -72,13 +74,13 @@ def leaves(program: Program) -> set[object]:
     return {leaf for expr in expressions(program) for call in calls(expr) for leaf in call.args}
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-@given(stacks())
-def test_a_stack_of_wrappers_is_a_program(text):
+def check(text: str) -> bool:
+    """Looks at the program of an expression in every way; False if it has no place for a wrapper."""
     try:
         program = program_of(text)
     except ProgramError as error:  # a schedule around what has no lr in its steps
-        assume("has no place in" not in str(error) and "no lr_ratio but" not in str(error))
+        if "has no place in" in str(error) or "no lr_ratio but" in str(error):
+            return False
         raise
     assert problems(program) == ()
     assert parse(show(program)) == program
@@ -91,3 +93,26 @@ def test_a_stack_of_wrappers_is_a_program(text):
     agree(descend(canonical(program), problem, STEPS, program.defaults["lr"]), path, 1e-9)
     assert compile_program(program).cost > 0
     agree(trained(program, problem), path, 1e-6)
+    return True
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(stacks())
+def test_a_stack_of_wrappers_is_a_program(text):
+    assume(check(text))
+
+
+@pytest.mark.parametrize("method", FIRST_ORDER)
+def test_every_wrapper_takes_every_method_of_first_order(method):
+    texts = []
+    for name, wrapper in WRAPPERS.items():
+        if wrapper.takes == ("program", "program"):
+            texts += [f"{name}({method}, adamw)", f"{name}(adamw, {method})"]
+        else:
+            texts.append(f"{name}({', '.join([method, *['cosine'] * (len(wrapper.takes) - 1)])})")
+    refused = [text for text in texts if not check(text)]
+    assert refused == ([f"scheduled({method}, cosine)"] if method in NO_RATE else [])
+
+
+def test_the_stack_of_the_documents():
+    assert check("lookahead(sam(clip_norm(adamw)))")
