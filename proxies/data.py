@@ -56,14 +56,17 @@ def digits(label_noise: float = 0.0) -> Split:
     return Split((x[:TRAIN_DIGITS], train), (x[TRAIN_DIGITS:], y[TRAIN_DIGITS:]))
 
 
-@cache
 def decorrelated(data: Callable[[], Split]) -> Split:
     """The same rows with inputs [n, d] whose covariance over the training rows is the identity (PCA whitening).
 
     The mean and the principal axes are those of the training rows, for the validation rows too. Directions in which
     the inputs hardly vary (below 1e-10 of the largest variance) become zero. Document 000.
     """
-    split = data()
+    return _whitened(data())  # kept by the split: tasks that share rows share them decorrelated too
+
+
+@cache
+def _whitened(split: Split) -> Split:
     x = split.train[0]
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
         raise ValueError("Only vector inputs can be decorrelated.")

@@ -104,13 +104,16 @@ def from_module(
     floor: float = 1e-3,
     warmup: float = 0.1,
     roles: tuple[str, ...] | None = None,
+    batching: str = "mini",
     microseconds: float = 1000.0,
 ) -> Proxy:
     """A plain torch module and its data (inputs first, targets last) as a proxy.
 
-    Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time.
+    Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time. `batching` is one of
+    proxies.batches.BATCHINGS; inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
     """
     module = make_module()
+    feed = Feed(steps, batch, batching).checked(data)
     named = dict(module.named_parameters())
 
     def init(seed: int) -> list[Tensor]:
@@ -120,13 +123,14 @@ def from_module(
 
     return Proxy(
         name=name,
-        summary=summary or f"{type(module).__name__} as a plain torch module",
+        summary=(summary or f"{type(module).__name__} as a plain torch module")
+        + ("" if batching == "mini" else f", {batching} batches"),
         layout=Layout(tuple(named), tuple(map(_shape, named.values())), roles or roles_of(module)),
         steps=steps,
-        batch=batch,
+        batch=feed.rows(data),
         floor=floor,
         init=init,
-        model=generic_model(_module_loss(module, loss), data, Feed(steps, batch)),
+        model=generic_model(_module_loss(module, loss), data, feed),
         microseconds=microseconds,
         warmup=warmup,
     )

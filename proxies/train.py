@@ -101,7 +101,7 @@ def train(
     dropped whose loss is not finite ("nan") or above 100 x max(1, its first loss) ("diverged"); the
     validation loss is held to the same limits. Gradients are multiplied by `grad_scale` [R] if given.
     With a `plateau`, a replica whose curve since the warm-up sits on one at a check ends there, with its
-    validation loss.
+    validation loss; give `checks` that come two of its windows after the warm-up or later.
     """
     steps = proxy.steps if steps is None else steps
     factors = schedule(steps, proxy.warmup if warmup is None else warmup)
@@ -232,9 +232,10 @@ def train_torch(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     curves: bool = False,
+    plateau: Plateau | None = None,
 ) -> Outcome:
     """`train` with a torch optimizer: the same data in the same order, one optimizer for each replica."""
     return train(
         proxy, seeds, lrs, lambda buffers: TorchStepper(make_optimizer, buffers), steps=steps, warmup=warmup,
-        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, curves=curves,
+        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, curves=curves, plateau=plateau,
     )  # fmt: skip

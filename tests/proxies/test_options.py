@@ -8,6 +8,7 @@ import torch
 
 from proxies.batches import BATCHINGS, Feed, rows
 from proxies.data import decorrelated, digits, regression
+from proxies.generic import from_module
 from proxies.inits import INITS, initial
 from proxies.least_squares import least_squares
 from proxies.perceptron import perceptron
@@ -133,6 +134,7 @@ OPTIONS: dict[str, Proxy] = {
     "least squares, xavier_normal": least_squares("d", steps=40, init="xavier_normal", batching="full"),
     "transformer, xavier_uniform": transformer("e", steps=40, init="xavier_uniform"),
     "least squares, online": least_squares("c", steps=40, batching="online"),
+    "module, balanced": from_module("f", contract.make_mlp, digits, steps=40, batching="balanced"),
 }
 each = pytest.mark.parametrize("name", OPTIONS)
 
