@@ -70,8 +70,8 @@ def table(results: dict[str, dict[str, object]]) -> str:
             continue
         spread = "" if r["sem"] is None else f" ± {r['sem']:.4f}"
         edge = " (edge of the grid)" if r["edge"] else ""
-        gradients = facts(evosearch.load(spec)).gradients
-        lines.append(f"| `{spec}` | {r['loss']:.4f}{spread} | {r['best_rate']:.2g}{edge} | {r['seeds']} | {gradients} |")
+        cells = [f"`{spec}`", f"{r['loss']:.4f}{spread}", f"{r['best_rate']:.2g}{edge}", str(r["seeds"])]
+        lines.append(f"| {' | '.join([*cells, facts(evosearch.load(spec)).gradients])} |")
     return "\n".join(lines) + "\n"
 
 
