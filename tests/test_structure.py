@@ -99,3 +99,13 @@ def test_the_readmes_program_is_one():
 
     [text] = re.findall(r"```\n(def .*?)```", README, re.DOTALL)
     parse(text)
+
+
+def test_the_readmes_expressions_are_programs():
+    from evosearch import load
+
+    [block] = re.findall(r"```\n(lookahead\(.*?)```", README, re.DOTALL)
+    found = re.split(r"\n| {2,}", block.strip())
+    assert len(found) == 6
+    for text in found:
+        load(text.replace('"runs/today:best"', "lion"))

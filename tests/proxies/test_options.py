@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from proxies.batches import BATCHINGS, Feed, rows
 from proxies.data import decorrelated, digits, regression
@@ -13,10 +16,11 @@ from proxies.inits import INITS, initial
 from proxies.least_squares import least_squares
 from proxies.perceptron import perceptron
 from proxies.proxy import Proxy
-from proxies.train import train
+from proxies.train import train, train_torch
 from proxies.transformer import transformer
 from tests.proxies import test_contract as contract
 from tests.proxies.steppers import AdamW
+from tests.proxies.test_contract import make_mlp
 
 LABELS = digits().train[-1]
 
@@ -31,7 +35,7 @@ VARIANCES = {
 BOUNDS = {"fan_in_uniform": lambda i, o: 1 / np.sqrt(i), "xavier_uniform": lambda i, o: np.sqrt(6 / (i + o))}
 
 
-@pytest.mark.parametrize("name", INITS)
+@pytest.mark.parametrize("name", VARIANCES)
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> None:
     i, o = 300, 500
@@ -45,6 +49,11 @@ def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> 
         assert 0.999 * bound < float(matrix.abs().max()) <= bound
     else:
         assert float(matrix.abs().max()) > 4 * float(matrix.std())
+
+
+def test_zeros_and_that_every_initialisation_is_tested() -> None:
+    assert not any(w.any() for w in initial("zeros", ((5, 3), (5,)), 1.0, seed=0))
+    assert {*VARIANCES, "zeros"} == set(INITS)
 
 
 def test_least_squares_starts_at_zero_unless_told() -> None:
@@ -88,6 +97,11 @@ def test_validation_rows_go_the_same_way_and_are_not_looked_at() -> None:
         decorrelated(lambda: type(split)((split.train[1],), (split.validation[1],)))
 
 
+def test_tasks_that_share_rows_share_them_decorrelated() -> None:
+    assert decorrelated(lambda: digits()) is decorrelated(digits)
+    assert decorrelated(lambda: digits(0.3)) is not decorrelated(digits)
+
+
 # --- batching
 
 
@@ -127,13 +141,15 @@ def test_a_full_batch_is_prepared_once() -> None:
 
 OPTIONS: dict[str, Proxy] = {
     **{f"{b} batches": perceptron(b, (16,), steps=40, batching=b) for b in BATCHINGS if b != "mini"},
-    **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in INITS},
+    **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in VARIANCES},
     "decorrelated": perceptron("decorrelated", (16,), steps=40, decorrelate=True),
     "least squares, decorrelated": least_squares("a", steps=40, decorrelate=True),
     "least squares, full": least_squares("b", steps=40, batching="full"),
     "least squares, xavier_normal": least_squares("d", steps=40, init="xavier_normal", batching="full"),
     "transformer, xavier_uniform": transformer("e", steps=40, init="xavier_uniform"),
     "least squares, online": least_squares("c", steps=40, batching="online"),
+    **{f"module, {b}": from_module(b, make_mlp, digits, summary=b, steps=40, batching=b) for b in BATCHINGS},
+    "module, decorrelated": from_module("f", make_mlp, partial(decorrelated, digits), summary="decorrelated", steps=40),
     "module, balanced": from_module("f", contract.make_mlp, digits, steps=40, batching="balanced"),
 }
 each = pytest.mark.parametrize("name", OPTIONS)
@@ -157,6 +173,23 @@ def test_contracts_of_every_proxy(name: str) -> None:
     contract.test_gradient_is_the_slope_of_the_loss(OPTIONS[name])
 
 
+def torch_adamw(params: list[Tensor]) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(params, betas=(0.9, 0.99), weight_decay=0.01)
+
+
+@each
+def test_torchs_adamw_trains_it(name: str) -> None:
+    """The loss falls, a seed repeats its curve, and who is trained beside it makes no difference."""
+    seeds, rates = [7, 3, 7], np.array([1e-2, 3e-2, np.nan])
+    first, again = (train_torch(OPTIONS[name], torch_adamw, seeds, rates, curves=True) for _ in range(2))
+    alone = train_torch(OPTIONS[name], torch_adamw, seeds[:1], rates[:1], curves=True)
+    assert first.status == ("ok", "ok", "nan")
+    assert (first.curves[-10:, :2].mean(axis=0) < 0.97 * first.curves[:10, :2].mean(axis=0)).all()
+    np.testing.assert_array_equal(first.curves, again.curves)
+    np.testing.assert_array_equal(first.curves[:, 0], alone.curves[:, 0])
+    assert first.validation[0] == again.validation[0] == alone.validation[0]
+
+
 def test_whitening_makes_least_squares_easier_for_gradient_descent() -> None:
     """The condition number is what gradient descent suffers from."""
     covariance = np.cov(decorrelated(lambda: regression(32, 8, 0.1, 0)).train[0], rowvar=False)
@@ -169,6 +202,9 @@ def test_whitening_makes_least_squares_easier_for_gradient_descent() -> None:
     ("make", "sentence"),
     [
         (lambda: perceptron("p", init="xavier"), "no initialisation called 'xavier'"),
+        (lambda: perceptron("p", init="zeros"), "hidden units cannot start at zero"),
+        (lambda: transformer("p", init="zeros"), "hidden units cannot start at zero"),
+        (lambda: from_module("p", make_mlp, digits, batching="whole"), "no batching called 'whole'"),
         (lambda: least_squares("p", init="he"), "no initialisation called 'he'"),
         (lambda: transformer("p", init="he"), "no initialisation called 'he'"),
         (lambda: perceptron("p", batching="whole"), "no batching called 'whole'"),

@@ -8,7 +8,7 @@ import torch
 
 from proxies.perceptron import perceptron
 from proxies.plateau import HalveOnPlateau, Plateau
-from proxies.train import train
+from proxies.train import train, train_torch
 from tests.proxies.steppers import AdamW
 
 T = np.arange(1, 101, dtype=np.float64)
@@ -62,6 +62,9 @@ def test_train_ends_what_sits_on_a_plateau_and_leaves_the_rest_as_it_is() -> Non
     everything = train(proxy, seeds[:1], lrs[:1], AdamW, plateau=Plateau(tolerance=0.1))
     assert everything.stopped_at.tolist() == [50]
     assert everything.validation[0] == plain.validation[0]
+    by_torch = train_torch(proxy, torch.optim.AdamW, seeds, lrs, plateau=Plateau(tolerance=0.1))
+    assert by_torch.stopped_at.tolist() == [50, 60, 50]
+    assert by_torch.status == ("ok",) * 3
 
 
 def test_the_flat_beginning_of_a_long_warm_up_is_no_plateau() -> None:
