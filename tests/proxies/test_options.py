@@ -20,7 +20,6 @@ from proxies.train import train, train_torch
 from proxies.transformer import transformer
 from tests.proxies import test_contract as contract
 from tests.proxies.steppers import AdamW
-from tests.proxies.test_contract import make_mlp
 
 LABELS = digits().train[-1]
 
@@ -35,7 +34,7 @@ VARIANCES = {
 BOUNDS = {"fan_in_uniform": lambda i, o: 1 / np.sqrt(i), "xavier_uniform": lambda i, o: np.sqrt(6 / (i + o))}
 
 
-@pytest.mark.parametrize("name", VARIANCES)
+@pytest.mark.parametrize("name", INITS)
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> None:
     i, o = 300, 500
@@ -49,11 +48,6 @@ def test_variance_and_bounds_of_the_initial_weights(name: str, power: float) -> 
         assert 0.999 * bound < float(matrix.abs().max()) <= bound
     else:
         assert float(matrix.abs().max()) > 4 * float(matrix.std())
-
-
-def test_zeros_and_that_every_initialisation_is_tested() -> None:
-    assert not any(w.any() for w in initial("zeros", ((5, 3), (5,)), 1.0, seed=0))
-    assert {*VARIANCES, "zeros"} == set(INITS)
 
 
 def test_least_squares_starts_at_zero_unless_told() -> None:
@@ -141,16 +135,21 @@ def test_a_full_batch_is_prepared_once() -> None:
 
 OPTIONS: dict[str, Proxy] = {
     **{f"{b} batches": perceptron(b, (16,), steps=40, batching=b) for b in BATCHINGS if b != "mini"},
-    **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in VARIANCES},
+    **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in INITS},
     "decorrelated": perceptron("decorrelated", (16,), steps=40, decorrelate=True),
     "least squares, decorrelated": least_squares("a", steps=40, decorrelate=True),
     "least squares, full": least_squares("b", steps=40, batching="full"),
     "least squares, xavier_normal": least_squares("d", steps=40, init="xavier_normal", batching="full"),
     "transformer, xavier_uniform": transformer("e", steps=40, init="xavier_uniform"),
     "least squares, online": least_squares("c", steps=40, batching="online"),
-    **{f"module, {b}": from_module(b, make_mlp, digits, summary=b, steps=40, batching=b) for b in BATCHINGS},
-    "module, decorrelated": from_module("f", make_mlp, partial(decorrelated, digits), summary="decorrelated", steps=40),
-    "module, balanced": from_module("f", contract.make_mlp, digits, steps=40, batching="balanced"),
+    **{
+        f"module, {b}": from_module(b, contract.make_mlp, digits, steps=40, batching=b)
+        for b in BATCHINGS
+        if b != "mini"
+    },
+    "module, decorrelated": from_module(
+        "g", contract.make_mlp, partial(decorrelated, digits), summary="decorrelated module", steps=40
+    ),
 }
 each = pytest.mark.parametrize("name", OPTIONS)
 
@@ -179,12 +178,13 @@ def torch_adamw(params: list[Tensor]) -> torch.optim.Optimizer:
 
 @each
 def test_torchs_adamw_trains_it(name: str) -> None:
-    """The loss falls, a seed repeats its curve, and who is trained beside it makes no difference."""
+    """The loss falls at the better rate, a seed repeats its curve, and neighbours make no difference."""
     seeds, rates = [7, 3, 7], np.array([1e-2, 3e-2, np.nan])
+    start = train_torch(OPTIONS[name], torch_adamw, seeds[:1], np.zeros(1), steps=1)
     first, again = (train_torch(OPTIONS[name], torch_adamw, seeds, rates, curves=True) for _ in range(2))
     alone = train_torch(OPTIONS[name], torch_adamw, seeds[:1], rates[:1], curves=True)
     assert first.status == ("ok", "ok", "nan")
-    assert (first.curves[-10:, :2].mean(axis=0) < 0.97 * first.curves[:10, :2].mean(axis=0)).all()
+    assert first.validation.min() < 0.97 * start.validation[0]
     np.testing.assert_array_equal(first.curves, again.curves)
     np.testing.assert_array_equal(first.curves[:, 0], alone.curves[:, 0])
     assert first.validation[0] == again.validation[0] == alone.validation[0]
@@ -202,9 +202,7 @@ def test_whitening_makes_least_squares_easier_for_gradient_descent() -> None:
     ("make", "sentence"),
     [
         (lambda: perceptron("p", init="xavier"), "no initialisation called 'xavier'"),
-        (lambda: perceptron("p", init="zeros"), "hidden units cannot start at zero"),
-        (lambda: transformer("p", init="zeros"), "hidden units cannot start at zero"),
-        (lambda: from_module("p", make_mlp, digits, batching="whole"), "no batching called 'whole'"),
+        (lambda: from_module("p", contract.make_mlp, digits, batching="whole"), "no batching called 'whole'"),
         (lambda: least_squares("p", init="he"), "no initialisation called 'he'"),
         (lambda: transformer("p", init="he"), "no initialisation called 'he'"),
         (lambda: perceptron("p", batching="whole"), "no batching called 'whole'"),
