@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,8 +34,10 @@ class Progress:
         self.console, self.path, self.programs, self.until, self.began = console, path, programs, until, began
         self.stored, self.shown, self.first = stored, 0.0, 0.0
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self.interrupted = False
 
     def __enter__(self) -> Progress:
+        self.before = signal.signal(signal.SIGINT, self._interrupt)
         self.console.print(f"Searching into {self.path} (Ctrl-C saves).")
         if self.live is not None:
             self.live.start()
@@ -43,8 +46,14 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        signal.signal(signal.SIGINT, self.before)
         if self.live is not None:
             self.live.stop()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C: an exception that is raised inside a destructor or a callback is lost, so it is remembered too."""
+        self.interrupted = True
+        raise KeyboardInterrupt
 
     def say(self, text: str) -> None:
         """What is done before and after the search proper."""
@@ -56,6 +65,8 @@ class Progress:
 
     def watch(self, search: Search) -> None:
         """Called after each block."""
+        if self.interrupted:
+            raise KeyboardInterrupt
         now = time.monotonic()
         self.first = self.first or now
         if now - self.shown < EVERY[self.live is not None]:
