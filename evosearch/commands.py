@@ -180,8 +180,8 @@ def export(args: argparse.Namespace) -> None:
 def list_proxies(args: argparse.Namespace) -> None:
     """The tasks, their size and cost."""
     table = Table("name", "parameters", "steps", "batch", "ms a training", "what", box=None, pad_edge=False)
-    for name in proxies.PROXIES:
-        p = proxies.get(name)
+    for name, task in proxies.TASKS.items():
+        p = proxies.made(task)
         cost = f"{p.microseconds * p.steps / 1000:.2g}"
         table.add_row(name, f"{sum(p.layout.sizes):,}", str(p.steps), str(p.batch), cost, p.summary)
     console.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from primitives.program import Program
 from primitives.text import parse
 from proxies.oracle import ModelOracle
 from proxies.proxy import Buffers, Proxy, Stepper
-from proxies.train import train
+from proxies.train import Outcome, train
 
 Array = np.ndarray[Any, Any]
 CACHE_BYTES = 3_000_000  # of weights, gradients and two states of a batch: about the second cache of a core
@@ -51,11 +52,20 @@ class ProgramStepper:
         self.machines.keep(alive, buffers.weights, buffers.grads, buffers.offsets)
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What trainings ended with: losses, float64 [programs, seeds, rates]; inf where a training failed."""
+
+    validation: Array
+    test: Array  # NaN unless asked for
+    watched: Array  # [watched steps, programs, seeds, rates]: validation losses on the way
+
+
 def measure(
     texts: Sequence[str],
     proxy: Proxy,
     seeds: Sequence[int],
-    exponents: Sequence[Sequence[int]],
+    exponents: Sequence[Sequence[float]],
     *,
     steps: int | None = None,
     warmup: float | None = None,
@@ -66,15 +76,39 @@ def measure(
     `exponents` [programs, rates] gives each program's own grid; gradients are multiplied by `grad_scale`.
     A program's losses do not depend on which others are measured with it.
     """
+    warmups = None if warmup is None else [warmup] * len(texts)
+    return trained(texts, proxy, seeds, exponents, steps=steps, warmups=warmups, grad_scale=grad_scale).validation
+
+
+def trained(
+    texts: Sequence[str],
+    proxy: Proxy,
+    seeds: Sequence[int],
+    exponents: Sequence[Sequence[float]],
+    *,
+    steps: int | None = None,
+    warmups: Sequence[float] | None = None,
+    grad_scale: float | None = None,
+    test: bool = False,
+    watch: Sequence[int] = (),
+) -> Trained:
+    """`measure` with a warm-up for each program, and with test losses and losses after the steps `watch` if asked."""
     steps = proxy.steps if steps is None else steps
-    losses = np.full((len(texts), len(seeds), len(exponents[0]) if texts else 0), np.inf)
+    warmups = [proxy.warmup] * len(texts) if warmups is None else warmups
+    shape = len(texts), len(seeds), len(exponents[0]) if texts else 0
+    found = Trained(np.full(shape, np.inf), np.full(shape, np.nan), np.full((len(watch), *shape), np.inf))
     room = max(1, CACHE_BYTES // (16 * sum(proxy.layout.sizes)))
-    together = max(1, room // (losses.shape[1] * losses.shape[2] or 1))
     programs = [parsed(text) for text in texts]
-    for some in _batches(programs, together):
-        grids = [exponents[i] for i in some]
-        losses[some] = _batch([programs[i] for i in some], proxy, seeds, grids, steps, warmup, grad_scale)
-    return losses
+    for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1))):
+        each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
+        outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch)
+        found.validation[some] = _by_program(outcome.validation, len(seeds), len(some))
+        if outcome.test is not None:
+            found.test[some] = _by_program(outcome.test, len(seeds), len(some))
+        if outcome.watched is not None:
+            for k, values in enumerate(outcome.watched):
+                found.watched[k, some] = _by_program(values, len(seeds), len(some))
+    return found
 
 
 def _batches(programs: Sequence[Program], together: int) -> list[list[int]]:
@@ -85,23 +119,28 @@ def _batches(programs: Sequence[Program], together: int) -> list[list[int]]:
 
 
 def _batch(
-    programs: Sequence[Program],
+    programs: Sequence[tuple[Program, Sequence[float], float]],
     proxy: Proxy,
     seeds: Sequence[int],
-    exponents: Sequence[Sequence[int]],
     steps: int,
-    warmup: float | None,
     grad_scale: float | None,
-) -> Array:
-    """One training of all replicas, those of a seed as neighbours."""
-    rates = np.array([[rate(e) for e in row] for row in exponents])
+    test: bool,
+    watch: Sequence[int],
+) -> Outcome:
+    """One training of (program, rates, warm-up) on all seeds, the replicas of a seed as neighbours."""
+    rates = np.array([row for _, row, _ in programs])
     lrs = np.tile(rates.ravel(), len(seeds))
     program_of = np.tile(np.repeat(np.arange(len(programs)), rates.shape[1]), len(seeds))
     scale = None if grad_scale is None else np.full(len(lrs), grad_scale)
+    warmups = np.array([warmup for _, _, warmup in programs])[program_of]
 
     def make(buffers: Buffers) -> Stepper:
-        return ProgramStepper(programs, program_of, lrs, steps, buffers)
+        return ProgramStepper([program for program, _, _ in programs], program_of, lrs, steps, buffers)
 
     each = np.repeat(seeds, rates.size).tolist()
-    outcome = train(proxy, each, lrs, make, steps=steps, warmup=warmup, grad_scale=scale)
-    return outcome.validation.reshape(len(seeds), len(programs), -1).transpose(1, 0, 2)
+    return train(proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, test=test, watch=watch)
+
+
+def _by_program(values: Array, seeds: int, programs: int) -> Array:
+    """Values of the replicas of a batch, [programs, seeds, rates]."""
+    return values.reshape(seeds, programs, -1).transpose(1, 0, 2)

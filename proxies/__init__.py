@@ -1,45 +1,31 @@
-"""What an optimizer is judged on: small tasks, trained many replicas at a time."""
+"""What an optimizer is judged on: small tasks, trained many replicas at a time. Importing it imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
+
+from proxies.tasks import SUITE, TASKS, Task, of_tier
 
 if TYPE_CHECKING:
     from proxies.proxy import Proxy
 
-
-def _digits() -> Proxy:
-    from proxies.perceptron import perceptron
-
-    return perceptron("digits")
-
-
-def _least_squares() -> Proxy:
-    from proxies.least_squares import least_squares
-
-    return least_squares("least_squares")
-
-
-def _transformer() -> Proxy:
-    from proxies.transformer import transformer
-
-    return transformer("transformer")
-
-
-PROXIES: dict[str, Callable[[], Proxy]] = {
-    "digits": _digits,
-    "least_squares": _least_squares,
-    "transformer": _transformer,
-}
-
-SUITE = ("digits", "least_squares", "transformer")  # the default suite, cheapest first
+__all__ = ["SUITE", "TASKS", "Task", "get", "made", "of_tier"]
 
 
 @cache
-def get(name: str) -> Proxy:
-    """The proxy of this name; importing this module alone imports no torch."""
-    if name not in PROXIES:
-        raise ValueError(f"There is no proxy called {name!r}; there are {', '.join(sorted(PROXIES))}.")
-    return PROXIES[name]()
+def get(name: str, *, unseal: bool = False) -> Proxy:
+    """The proxy of this name. Held-out tasks are sealed: only who writes each look to a ledger may `unseal` them."""
+    if name not in TASKS:
+        raise ValueError(f"There is no proxy called {name!r}; there are {', '.join(sorted(TASKS))}.")
+    if TASKS[name].tier == "held out" and not unseal:
+        raise ValueError(f"{name} is held out: only `evosearch validate` may open it.")
+    return made(TASKS[name])
+
+
+def made(task: Task) -> Proxy:
+    """The proxy of a task's record."""
+    module, function = task.make.split(":")
+    proxy: Proxy = getattr(import_module(f"proxies.{module}"), function)(task.name, **task.options)
+    return proxy

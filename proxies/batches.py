@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from proxies.data import Split
+from proxies.proxy import Part
 
 BATCHINGS = ("mini", "balanced", "online", "full")
 
@@ -130,6 +131,6 @@ def _gathered(split: Split, feed: Feed, seed: int, block: int, dtype: torch.dtyp
 
 
 @lru_cache(maxsize=16)
-def held(split: Split, dtype: torch.dtype, device: str) -> tuple[Tensor, ...]:
-    """The validation examples: each array as a tensor [n, ...]."""
-    return tuple(tensor(array, dtype, device) for array in split.validation)
+def held(split: Split, part: Part, dtype: torch.dtype, device: str) -> tuple[Tensor, ...]:
+    """The examples of a part that is not trained on: each array as a tensor [n, ...]."""
+    return tuple(tensor(array, dtype, device) for array in getattr(split, part))

@@ -1,49 +1,66 @@
-"""The data of the tasks: rows to train on and rows to validate on, built once per process."""
+"""The data of the tasks: rows to train on, to validate on and to test on, built once per process."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-TRAIN_DIGITS = 1500  # of 1797; the other 297 validate
-TRAIN_FILES = (
-    "argparse",
-    "calendar",
-    "configparser",
-    "dataclasses",
-    "fractions",
-    "ipaddress",
-    "shutil",
-    "tarfile",
-)
-VALIDATION_FILES = ("difflib", "optparse", "textwrap")
-BYTES_PER_FILE = 25_000  # 8 files: about 200 kB to train on
+DIGITS = {"search": (0, 800, 1000, 1200), "selection": (1200, 1597, 1697, 1797)}  # where parts of a tier begin, and end
+TEXT = {  # modules of the standard library by tier: to train on, to validate on, to test on
+    "search": (
+        ("argparse", "calendar", "configparser", "dataclasses", "fractions", "ipaddress", "shutil", "tarfile"),
+        ("difflib", "optparse", "textwrap"),
+        ("inspect", "ssl"),
+    ),
+    "selection": (
+        ("doctest", "imaplib", "mailbox", "pickletools", "smtplib", "turtle"),
+        ("pdb", "platform"),
+        ("codecs", "locale"),
+    ),
+    "held out": (
+        ("ast", "enum", "statistics", "subprocess", "threading", "typing"),
+        ("pickle", "pydoc"),
+        ("functools", "random", "socket"),
+    ),
+}
+BYTES_PER_FILE = 25_000
 CLASSES = 64  # of text: see `fold`
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Arrays that share their first axis, the examples: those to train on and those to validate on.
+    """Arrays that share their first axis, the examples: to train on, to tune by (validation), to report once (test).
 
-    Floats are float64 and integers int64; a task casts floats to the dtype it trains in.
+    Floats are float64 and integers int64; a task casts floats to the dtype it trains in. `sources` name where the rows
+    come from: a file, a part of a data set, a generator with its seed. No two tiers of tasks share one.
     """
 
     train: tuple[np.ndarray, ...]
     validation: tuple[np.ndarray, ...]
+    test: tuple[np.ndarray, ...]
+    sources: tuple[str, ...]
+
+
+def divided(arrays: Sequence[np.ndarray], ends: tuple[int, int, int, int], *sources: str) -> Split:
+    """Rows of some arrays as a Split: train, validation and test begin, and the test ends, at these rows."""
+    parts = [tuple(x[first:last] for x in arrays) for first, last in pairwise(ends)]
+    return Split(parts[0], parts[1], parts[2], sources)
 
 
 @cache
-def digits(label_noise: float = 0.0) -> Split:
+def digits(label_noise: float = 0.0, tier: str = "search") -> Split:
     """Handwritten digits of scikit-learn: pixels / 16 - 0.3 [n, 64] and labels [n], in a fixed order.
 
-    `label_noise` is the part of the training labels that is replaced by a random class.
+    `label_noise` is the part of the training labels that is replaced by a random class. The rows are divided between
+    the tiers of tasks.
     """
     from sklearn.datasets import load_digits
 
@@ -51,9 +68,10 @@ def digits(label_noise: float = 0.0) -> Split:
     rng = np.random.default_rng(0)
     order = rng.permutation(len(labels))
     x, y = pixels[order] / 16 - 0.3, labels[order].astype(np.int64)
-    noisy = rng.random(TRAIN_DIGITS) < label_noise
-    train = np.where(noisy, rng.integers(0, 10, TRAIN_DIGITS), y[:TRAIN_DIGITS])
-    return Split((x[:TRAIN_DIGITS], train), (x[TRAIN_DIGITS:], y[TRAIN_DIGITS:]))
+    first, last = DIGITS[tier][:2]
+    noisy = rng.random(last - first) < label_noise
+    y[first:last] = np.where(noisy, rng.integers(0, 10, last - first), y[first:last])
+    return divided((x, y), DIGITS[tier], f"digits, part for {tier}")
 
 
 def decorrelated(data: Callable[[], Split]) -> Split:
@@ -74,8 +92,10 @@ def _whitened(split: Split) -> Split:
     variances, axes = np.linalg.eigh(np.cov(x - mean, rowvar=False, bias=True))
     kept = variances > 1e-10 * variances.max()
     scale = np.where(kept, 1 / np.sqrt(np.where(kept, variances, 1)), 0)
-    train, validation = ((part - mean) @ (axes * scale) for part in (x, split.validation[0]))
-    return Split((train, *split.train[1:]), (validation, *split.validation[1:]))
+    train, validation, test = (
+        ((part[0] - mean) @ (axes * scale), *part[1:]) for part in (split.train, split.validation, split.test)
+    )
+    return Split(train, validation, test, split.sources)
 
 
 def fold(text: bytes) -> np.ndarray:
@@ -100,19 +120,19 @@ def source(names: tuple[str, ...]) -> bytes:
 
 def text_hash() -> str:
     """SHA-256 of the text, which differs between versions of Python: to be stored beside scores."""
-    return hashlib.sha256(source(TRAIN_FILES) + b"\0" + source(VALIDATION_FILES)).hexdigest()
+    return hashlib.sha256(b"\0".join(source(names) for parts in TEXT.values() for names in parts)).hexdigest()
 
 
 @cache
-def text(length: int, windows: int = 128) -> Split:
-    """Every window of length + 1 classes of Python source [n, length + 1]; validation on other files.
+def text(length: int, tier: str = "search", windows: int = 128) -> Split:
+    """Every window of length + 1 classes of Python source [n, length + 1]; validation and test on other files.
 
-    `windows` of validation stand at equal distances over their files.
+    `windows` of validation and of test stand at equal distances over their files.
     """
     view = np.lib.stride_tricks.sliding_window_view
-    train, held = (view(fold(source(names)), length + 1) for names in (TRAIN_FILES, VALIDATION_FILES))
-    chosen = np.linspace(0, len(held) - 1, windows).astype(np.int64)
-    return Split((train,), (held[chosen],))
+    train, *others = (view(fold(source(names)), length + 1) for names in TEXT[tier])
+    held = [part[np.linspace(0, len(part) - 1, windows).astype(np.int64)] for part in others]
+    return Split((train,), (held[0],), (held[1],), tuple(name for names in TEXT[tier] for name in names))
 
 
 @cache
@@ -124,13 +144,14 @@ def regression(inputs: int, outputs: int, noise: float, seed: int) -> Split:
     each direction explains as much of y as any other; y has a variance of about 1, `noise` is the standard
     deviation of what cannot be explained. The factor 20 puts the best rates of AdamW near 0.05.
     """
-    train, validation = 2048, 512
+    train, validation, test = 2048, 512, 512
     rng = np.random.default_rng(seed)
     shrink = np.geomspace(1, 0.1, inputs)
     rotation = np.linalg.qr(rng.standard_normal((inputs, inputs)))[0]
-    hidden = rng.standard_normal((train + validation, inputs))
+    hidden = rng.standard_normal((train + validation + test, inputs))
     x = 20 * hidden * shrink @ rotation * rng.permutation(shrink)
     truth = rng.standard_normal((inputs, outputs)) / np.sqrt(inputs)
     y = hidden @ truth + 0.3 * rng.standard_normal(outputs)
     y += noise * rng.standard_normal(y.shape)
-    return Split((x[:train], y[:train]), (x[train:], y[train:]))
+    ends = (0, train, train + validation, train + validation + test)
+    return divided((x, y), ends, f"linear regression, seed {seed}")

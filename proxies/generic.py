@@ -11,11 +11,11 @@ from torch.func import functional_call, vmap
 
 from proxies.batches import Feed, gathered, held
 from proxies.data import Split
-from proxies.proxy import Buffers, Layout, Model, Proxy
+from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 # Parameters [R, *shape] and examples [R, batch, ...] to the loss of each replica [R].
 BatchedLoss = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
-VALIDATION_REPLICAS = 16  # at once: bounds the memory of the validation
+HELD_REPLICAS = 16  # at once: bounds the memory of validation and test
 
 
 class GenericModel:
@@ -51,13 +51,13 @@ class GenericModel:
         examples = [array.index_select(0, self.which[rows]) for array in self.examples[step]]
         return self.loss(params, examples)
 
-    def validation(self) -> Tensor:
-        """Mean validation loss of each replica [R]."""
-        examples = held(self.split, self.dtype, self.device)
+    def loss_on(self, part: Part) -> Tensor:
+        """Mean loss of each replica [R] on the rows of a part."""
+        examples = held(self.split, part, self.dtype, self.device)
         losses = []
         with torch.no_grad():
-            for first in range(0, len(self.which), VALIDATION_REPLICAS):
-                params = [leaf[first : first + VALIDATION_REPLICAS] for leaf in self.leaves]
+            for first in range(0, len(self.which), HELD_REPLICAS):
+                params = [leaf[first : first + HELD_REPLICAS] for leaf in self.leaves]
                 copies = [x.unsqueeze(0).repeat(len(params[0]), *[1] * x.dim()) for x in examples]
                 losses.append(self.loss(params, copies))
         return torch.cat(losses)
@@ -102,6 +102,7 @@ def from_module(
     steps: int = 100,
     batch: int = 32,
     floor: float = 1e-3,
+    ceiling: float = 10.0,
     warmup: float = 0.1,
     roles: tuple[str, ...] | None = None,
     batching: str = "mini",
@@ -129,8 +130,10 @@ def from_module(
         steps=steps,
         batch=feed.rows(data),
         floor=floor,
+        ceiling=ceiling,
         init=init,
         model=generic_model(_module_loss(module, loss), data, feed),
+        data=data,
         microseconds=microseconds,
         warmup=warmup,
     )

@@ -64,8 +64,10 @@ def least_squares(
         steps=steps,
         batch=feed.rows(data),
         floor=noise**2,
+        ceiling=3.0,
         init=partial(_init, shapes) if init is None else partial(initial, init, shapes, 1.0),
         model=generic_model(squares, data, feed),
+        data=data,
         microseconds=5.0,
         warmup=warmup,
     )

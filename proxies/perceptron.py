@@ -17,7 +17,7 @@ from proxies.batches import Feed, gathered, held
 from proxies.data import Split, decorrelated, digits
 from proxies.generic import GenericModel
 from proxies.inits import check, initial
-from proxies.proxy import Buffers, Layout, Model, Proxy
+from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 Activation = Literal["tanh", "relu"]
 INPUTS, CLASSES = 64, 10
@@ -108,9 +108,9 @@ class Perceptron:
             self._load(block)
         return step
 
-    def validation(self) -> Tensor:
-        """Mean validation loss of each replica [R]."""
-        x, y = held(self.task.data(), self.dtype, "cpu")
+    def loss_on(self, part: Part) -> Tensor:
+        """Mean loss of each replica [R] on the rows of a part."""
+        x, y = held(self.task.data(), part, self.dtype, "cpu")
         a = self._arrays(len(x))
         arrays = [part.numpy() for part in a]
         torch.mm(self.W[0].flatten(0, 1), x.t(), out=a[0].flatten(0, 1))
@@ -170,10 +170,12 @@ def perceptron(
     steps: int = 100,
     label_noise: float = 0.0,
     floor: float = 0.01,
+    ceiling: float = 5.0,
     warmup: float = 0.1,
     init: str = "fan_in_normal",
     batching: str = "mini",
     decorrelate: bool = False,
+    tier: str = "search",
 ) -> Proxy:
     """A perceptron 64 - hidden - 10 on digits, as a proxy.
 
@@ -191,7 +193,7 @@ def perceptron(
     roles = ("hidden", "vector") * len(hidden) + ("head", "vector")
     relu = activation == "relu"
     check(init)
-    data: Callable[[], Split] = partial(digits, label_noise)
+    data: Callable[[], Split] = partial(digits, label_noise, tier)
     data = partial(decorrelated, data) if decorrelate else data
     feed = Feed(steps, batch, batching).checked(data)
     task = Task(data, relu, feed, feed.rows(data))
@@ -208,8 +210,10 @@ def perceptron(
         steps=steps,
         batch=task.rows,
         floor=floor,
+        ceiling=ceiling,
         init=partial(initial, init, shapes, 2.0 if relu else 1.0),
         model=partial(_model, task),
+        data=data,
         microseconds=round(1.75e-3 * products * task.rows / 32, 1),
         warmup=warmup,
     )

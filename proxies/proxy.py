@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from proxies.data import Split
 
 ALIGN = 64  # bytes: every segment starts on a cache line
 
@@ -66,6 +68,7 @@ class Stepper(Protocol):
         """Go on with the replicas where `alive` [R] is true, in order; their weights are in `buffers`."""
 
 
+Part = Literal["validation", "test"]  # to choose by, and to report
 MakeStepper = Callable[[Buffers], Stepper]
 
 
@@ -79,8 +82,8 @@ class Model(Protocol):
     def loss_and_grad(self, t: int) -> Tensor:
         """Write the gradient of step t (from 1) into the buffers; return each replica's loss [R]."""
 
-    def validation(self) -> Tensor:
-        """Mean validation loss of each replica [R] at the present weights."""
+    def loss_on(self, part: Part) -> Tensor:
+        """Mean loss of each replica [R] at the present weights, on the rows of a part of the data."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ class Proxy:
     steps: int  # optimizer steps of one training
     batch: int  # examples per step
     floor: float  # losses below this count as this
+    ceiling: float  # losses above this, and failed trainings, count as this: two to three times the loss at the start
     init: Callable[[int], list[Tensor]]  # seed -> the parameters, float64, in the layout's order
     model: Callable[[Buffers, Sequence[int]], Model]  # buffers, seed of each replica (fixes its data order)
+    data: Callable[[], Split]  # rows to train on, to validate on and to test on
     microseconds: float  # rough cost of one replica-step on one core
     warmup: float = 0.1  # part of the steps spent in linear warm-up, before cosine decay to 0

@@ -26,6 +26,8 @@ class Outcome:
     validation: np.ndarray  # float64 [R]; inf unless status is "ok"
     status: tuple[str, ...]  # "ok", "nan" or "diverged"
     stopped_at: np.ndarray  # int64 [R]: the step after which it was dropped, or all steps
+    test: np.ndarray | None = None  # float64 [R]: the same on the rows of the test, where asked for
+    watched: np.ndarray | None = None  # float64 [watched steps, R]: validation losses, inf once dropped
     curves: np.ndarray | None = None  # float64 [steps, R]: training losses, NaN once dropped
 
 
@@ -87,11 +89,13 @@ def train(
     make_stepper: MakeStepper,
     *,
     steps: int | None = None,
-    warmup: float | None = None,
+    warmup: float | np.ndarray | None = None,
     grad_scale: np.ndarray | None = None,
     checks: Collection[int] = CHECKS,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    test: bool = False,
+    watch: Collection[int] = (),
     curves: bool = False,
     plateau: Plateau | None = None,
 ) -> Outcome:
@@ -102,17 +106,20 @@ def train(
     validation loss is held to the same limits. Gradients are multiplied by `grad_scale` [R] if given.
     With a `plateau`, a replica whose curve since the warm-up sits on one at a check ends there, with its
     validation loss; give `checks` that come two of its windows after the warm-up or later.
+    `warmup` is one part of the steps for all, or one for each replica [R]; `test` asks for the test losses too,
+    `watch` for the validation losses after these steps.
     """
     steps = proxy.steps if steps is None else steps
-    factors = schedule(steps, proxy.warmup if warmup is None else warmup)
-    rates = np.outer(factors, np.asarray(lrs, dtype=np.float64))
-    if rates.shape[1] != len(seeds):
-        raise ValueError(f"There are {len(seeds)} seeds but {rates.shape[1]} learning rates.")
-    warm = int(factors.argmax())  # steps before the full rate, in which curves are flat
+    factors = _factors(steps, proxy.warmup if warmup is None else warmup, len(seeds))
+    if len(lrs) != len(seeds):
+        raise ValueError(f"There are {len(seeds)} seeds but {len(lrs)} learning rates.")
+    rates = factors * np.asarray(lrs, dtype=np.float64)
+    warm = int(factors.argmax(axis=0).max())  # steps before the full rate, in which curves are flat
     training = Training(proxy, seeds, make_stepper, grad_scale, dtype, device)
     status = np.full(len(seeds), "ok", dtype=object)
     stopped = np.full(len(seeds), steps)
-    validation = np.full(len(seeds), np.inf)
+    validation, tested = np.full(len(seeds), np.inf), np.full(len(seeds), np.inf)
+    watched = {t: np.full(len(seeds), np.inf) for t in sorted(watch)}
     curve = np.full((steps, len(seeds)), np.nan) if curves or plateau else None
     limits = np.empty(0)
     for t in range(1, steps + 1):
@@ -121,6 +128,8 @@ def train(
             curve[t - 1, training.places] = _numbers(loss)
         if t == 1:
             limits = HOPELESS * np.maximum(1.0, _numbers(loss))
+        if t in watched:
+            watched[t][training.places] = _numbers(training.model.loss_on("validation"))
         if t not in checks and t < steps:
             continue
         found = judge(_numbers(loss), limits)
@@ -130,10 +139,12 @@ def train(
         elif plateau is not None and curve is not None:
             ends |= plateau.on(curve[warm:t, training.places])
         if (ends & (found == "ok")).any():
-            held = _numbers(training.model.validation())
+            held = _numbers(training.model.loss_on("validation"))
             found = np.where(found == "ok", judge(held, limits), found)
             fine = ends & (found == "ok")
             validation[training.places[fine]] = held[fine]
+            if test:
+                tested[training.places[fine]] = _numbers(training.model.loss_on("test"))[fine]
         gone = training.places[ends]
         status[gone], stopped[gone] = found[ends], t
         if ends.all():
@@ -142,8 +153,17 @@ def train(
             # Rows stay contiguous: a compiled stepper would otherwise compile once more.
             rates, limits = np.ascontiguousarray(rates[:, ~ends]), limits[~ends]
             training.keep(~ends)
-    curve = curve if curves else None
-    return Outcome(validation, tuple(map(str, status)), stopped, curve)
+    return Outcome(
+        validation, tuple(map(str, status)), stopped, tested if test else None,
+        np.stack(list(watched.values())) if watched else None, curve if curves else None,
+    )  # fmt: skip
+
+
+def _factors(steps: int, warmup: float | np.ndarray, replicas: int) -> np.ndarray:
+    """The schedule of each replica, [steps, R]."""
+    parts = np.broadcast_to(np.asarray(warmup, dtype=np.float64), replicas)
+    distinct, which = np.unique(parts, return_inverse=True)
+    return np.stack([schedule(steps, float(part)) for part in distinct], axis=1)[:, which]
 
 
 def judge(loss: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -226,16 +246,19 @@ def train_torch(
     lrs: np.ndarray,
     *,
     steps: int | None = None,
-    warmup: float | None = None,
+    warmup: float | np.ndarray | None = None,
     grad_scale: np.ndarray | None = None,
     checks: Collection[int] = CHECKS,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    test: bool = False,
+    watch: Collection[int] = (),
     curves: bool = False,
     plateau: Plateau | None = None,
 ) -> Outcome:
     """`train` with a torch optimizer: the same data in the same order, one optimizer for each replica."""
     return train(
         proxy, seeds, lrs, lambda buffers: TorchStepper(make_optimizer, buffers), steps=steps, warmup=warmup,
-        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, curves=curves, plateau=plateau,
+        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, test=test, watch=watch, curves=curves,
+        plateau=plateau,
     )  # fmt: skip

@@ -143,8 +143,10 @@ def transformer(
         steps=steps,
         batch=batch,
         floor=floor,
+        ceiling=10.0,
         init=partial(_init, size, init),
         model=generic_model(partial(next_byte_loss, size), data, Feed(steps, batch)),
+        data=data,
         microseconds=round(2e-4 * sum(layout.sizes) * size.length * batch),
         warmup=warmup,
     )

@@ -14,7 +14,7 @@ from primitives.recommended import RECOMMENDED
 from primitives.reference import names
 from primitives.schedules import SCHEDULES
 from primitives.wrappers import WRAPPERS
-from proxies import PROXIES
+from proxies import TASKS
 from tests.evosearch.small import search
 
 PROGRAMS = {
@@ -167,7 +167,7 @@ def test_lists(capsys):
     assert [record["name"] for record in json.loads(capsys.readouterr().out)] == list(names())
     assert main(["proxies"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in PROXIES)
+    assert all(name in out for name in TASKS)
 
 
 @pytest.mark.parametrize("name", names())

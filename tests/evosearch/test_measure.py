@@ -40,7 +40,7 @@ def test_alone_as_in_any_company_bit_for_bit(name):
     assert np.isfinite(together[0]).all()
 
 
-@pytest.mark.parametrize("name", proxies.PROXIES)
+@pytest.mark.parametrize("name", proxies.of_tier("search"))
 def test_torchs_adamw_in_the_same_loop(name):
     proxy = proxies.get(name)
     exponents = (-12, -10)

@@ -35,12 +35,12 @@ def proxy_of(name: str) -> Proxy:
     return VARIANTS.get(name) or proxies.get(name)
 
 
-@pytest.fixture(params=[*proxies.PROXIES, *VARIANTS])
+@pytest.fixture(params=[*proxies.TASKS, *VARIANTS])
 def proxy(request: pytest.FixtureRequest) -> Proxy:
     return proxy_of(request.param)
 
 
-@pytest.mark.parametrize("name", proxies.PROXIES)
+@pytest.mark.parametrize("name", proxies.TASKS)
 def test_adamw_learns(name: str) -> None:
     proxy = proxy_of(name)
     start = train(proxy, [0], np.zeros(1), AdamW, steps=1).validation[0]

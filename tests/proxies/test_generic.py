@@ -40,7 +40,7 @@ def test_a_module_is_the_perceptron_written_by_hand() -> None:
         fill(buffers, hand, [1, 1, 2])
         model = proxy.model(buffers, [1, 1, 2])
         losses = [model.loss_and_grad(t).clone() for t in (1, 5)]
-        results.append((*losses, buffers.grads, model.validation()))
+        results.append((*losses, buffers.grads, model.loss_on("validation")))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 

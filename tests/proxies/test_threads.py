@@ -20,7 +20,7 @@ def test_pinned() -> None:
 
 
 def test_names_without_torch() -> None:
-    code = "import sys, proxies, proxies.threads; assert 'digits' in proxies.PROXIES; assert 'torch' not in sys.modules"
+    code = "import sys, proxies, proxies.threads; assert 'digits' in proxies.TASKS; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -30,5 +30,5 @@ def test_unknown_name() -> None:
 
 
 def test_known_names_are_their_own() -> None:
-    assert all(proxies.get(name).name == name for name in proxies.PROXIES)
+    assert all(proxies.get(name).name == name for name in proxies.TASKS)
     assert proxies.get("digits") is proxies.get("digits")

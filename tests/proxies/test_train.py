@@ -64,7 +64,7 @@ def _torch_sgd(params: list[Tensor]) -> torch.optim.Optimizer:
     return torch.optim.SGD(params, lr=1.0)
 
 
-@pytest.mark.parametrize("name", proxies.PROXIES)
+@pytest.mark.parametrize("name", proxies.of_tier("search"))
 def test_torch_sgd_is_plain_sgd(name: str) -> None:
     lrs = np.array([1e-3, np.nan, 2e-3])
     proxy, seeds = proxies.get(name), [1, 1, 2]

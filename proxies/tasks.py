@@ -1,0 +1,36 @@
+"""Every task: its tier, what makes it, and with which options. A new task is one entry here; nothing imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Tier = Literal["search", "selection", "held out"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the suite. Programs are bred on search tasks, chosen on selection tasks and judged on held-out ones."""
+
+    name: str
+    tier: Tier
+    make: str  # "module:function" in this package; called with the name and the options
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("digits", "search", "perceptron:perceptron"),
+        Task("least_squares", "search", "least_squares:least_squares"),
+        Task("transformer", "search", "transformer:transformer"),
+    )
+}
+
+SUITE = ("digits", "least_squares", "transformer")  # the default suite, cheapest first
+
+
+def of_tier(tier: Tier) -> tuple[str, ...]:
+    """The names of the tasks of a tier, in order."""
+    return tuple(name for name, task in TASKS.items() if task.tier == tier)
