@@ -8,7 +8,6 @@ import pytest
 from proxies.batches import order
 from proxies.data import (
     CLASSES,
-    TEXT,
     Split,
     digits,
     fold,
