@@ -13,7 +13,7 @@ import numpy as np
 from evosearch.breed import Bred
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
-from evosearch.score import Baseline, Stage, best_exponent, merged, per_seed
+from evosearch.score import GAIN_CAP, Baseline, Bounds, Stage, best_exponent, capped, merged, per_seed
 
 GATE_SPREAD = 0.15  # standard deviation of a score between seeds, where there is one seed
 LEAST_SPREAD = 0.05  # standard deviation of a score between seeds, where four of them happen to agree
@@ -43,8 +43,8 @@ class Entry:
 class Archive:
     """All entries by fingerprint."""
 
-    def __init__(self, scoring: Scoring, floors: Mapping[str, float], baseline: Baseline) -> None:
-        self.scoring, self.floors, self.baseline = scoring, floors, baseline
+    def __init__(self, scoring: Scoring, bounds: Mapping[str, Bounds], baseline: Baseline) -> None:
+        self.scoring, self.bounds, self.baseline = scoring, bounds, baseline
         self.entries: dict[str, Entry] = {}
         self.complete: list[Entry] = []  # those that passed every hurdle, as they came
 
@@ -69,27 +69,28 @@ class Archive:
                 entry.full[stage.proxy] = stage
             if stage.kind != "scale":
                 entry.scores[stage.proxy, stage.kind] = float(self.by_seed(stage).mean())
-                entry.exponents[stage.proxy] = best_exponent(stage, self.floors[stage.proxy])
+                entry.exponents[stage.proxy] = best_exponent(stage, self.bounds[stage.proxy])
         entry.seeds = min((len(stage.seeds) for stage in entry.full.values()), default=0)
         entry.score = self._score(entry)
         spread = GATE_SPREAD
         if entry.full:
-            values = np.mean([self.by_seed(stage)[: entry.seeds] for stage in entry.full.values()], axis=0)
+            values = np.mean([capped(self.by_seed(stage))[: entry.seeds] for stage in entry.full.values()], axis=0)
             spread = max(float(np.std(values, ddof=1)) if len(values) > 1 else GATE_SPREAD, LEAST_SPREAD)
         entry.believed = entry.score - spread / math.sqrt(max(1, entry.seeds))
 
     def _score(self, entry: Entry) -> float:
-        """Mean over proxies; where a hurdle ended it, of what was done, the last stage standing for the rest."""
+        """Mean over proxies, each capped; where a hurdle ended it, of what was done, the last stage standing for the rest."""
         if entry.status != "ok" or not entry.scores:
             return -math.inf
-        by_proxy = {proxy: entry.scores.get((proxy, "full"), entry.scores[proxy, kind]) for proxy, kind in entry.scores}
-        missing = len(self.floors) - len(by_proxy)
+        found = {proxy: entry.scores.get((proxy, "full"), entry.scores[proxy, kind]) for proxy, kind in entry.scores}
+        by_proxy = {proxy: min(score, GAIN_CAP) for proxy, score in found.items()}
+        missing = len(self.bounds) - len(by_proxy)
         last = list(by_proxy.values())[-1]
-        return (sum(by_proxy.values()) + missing * min(last, 0.0)) / len(self.floors)
+        return (sum(by_proxy.values()) + missing * min(last, 0.0)) / len(self.bounds)
 
     def by_seed(self, stage: Stage) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """The score of a stage on each of its seeds."""
-        return per_seed(stage, self.baseline.logs[stage.proxy][stage.kind], self.floors[stage.proxy])
+        return per_seed(stage, self.baseline.logs[stage.proxy][stage.kind], self.bounds[stage.proxy])
 
     def ranking(self) -> list[Entry]:
         """The entries that passed every hurdle, the most believable first; of equals, the simpler."""

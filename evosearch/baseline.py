@@ -15,7 +15,7 @@ from evosearch.breed import Context
 from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import measure
-from evosearch.score import WIDTH, Baseline, best_window, logs
+from evosearch.score import WIDTH, Baseline, logs, own_logs
 from primitives.graph import canonical
 from primitives.program import Program
 from primitives.text import show
@@ -138,14 +138,13 @@ def _round(program: Program, trials: Sequence[Trial], config: Config, run: Run, 
     some = tuple(TUNING_SEED + i for i in range(seeds))
     texts = [show(bound(program, dict(trial.constants))) for trial in trials]
     for name in config.proxies:
-        floor = proxies.get(name).floor
+        bounds = proxies.get(name).bounds
         for warmup in dict.fromkeys(trial.warmup for trial in trials):
             mine = [i for i, trial in enumerate(trials) if trial.warmup == warmup]
             losses = run(Plan(name, some, warmup), [(texts[i], trials[i].grid(name)) for i in mine])
             for i, rows in zip(mine, losses, strict=True):
-                values = logs(rows, floor)
-                _, own = best_window(values, WIDTH["full"])
-                total[i] += own.mean() / len(config.proxies)
+                values = logs(rows, bounds)
+                total[i] += own_logs(rows, bounds, WIDTH["full"]).mean() / len(config.proxies)
                 best[i][name] = trials[i].grid(name)[int(np.argmin(values.mean(axis=0)))]
     results = zip(trials, total.tolist(), best, strict=True)
     return [replace(trial, loss=loss, exponents=tuple(b.items())) for trial, loss, b in results]
@@ -161,6 +160,6 @@ def baseline(tuned: Tuned, config: Config, run: Run) -> Baseline:
         for kind, (part, count, step) in kinds.items():
             exponents = tuple(tuned.exponents[name] + e for e in grid(count, step))
             [losses] = run(Plan(name, seeds, tuned.warmup, part), [(tuned.text, exponents)])
-            _, own = best_window(logs(losses, proxies.get(name).floor), WIDTH[kind])
+            own = own_logs(losses, proxies.get(name).bounds, WIDTH[kind])
             found[name][kind] = dict(zip(seeds, own.tolist(), strict=True))
     return Baseline(tuned.text, tuned.warmup, tuned.exponents, found)

@@ -148,12 +148,12 @@ class _Trial:
 
     def _best(self, run: _Run) -> int:
         assert run.gate is not None
-        return best_exponent(run.gate, self.proxy.floor)
+        return best_exponent(run.gate, self.proxy.bounds)
 
     def _score(self, stage: Stage | None) -> float:
         assert stage is not None
         base = self.base["full" if stage.kind == "full" else "gate"]
-        return float(per_seed(stage, base, self.proxy.floor).mean())
+        return float(per_seed(stage, base, self.proxy.bounds).mean())
 
     def _hurdle(self, run: _Run, stage: Stage) -> None:
         if not np.isfinite(stage.losses).any():

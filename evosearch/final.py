@@ -13,7 +13,7 @@ from evosearch.baseline import Plan, Run
 from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import rate
-from evosearch.score import WIDTH, best_window, interval, logs
+from evosearch.score import WIDTH, capped, interval, logs, own_logs
 
 FRESH_SEED = 2_000_000  # seeds from here on were never used for tuning or scoring
 
@@ -71,12 +71,12 @@ def compete(
         items = [(c.text, exponents) for c, exponents in zip(contestants, grids, strict=True)]
         own[name] = []
         for i, losses in enumerate(run(Plan(name, seeds, warmup), items)):
-            values = logs(losses, proxies.get(name).floor)
-            own[name].append(best_window(values, WIDTH["full"])[1])
+            values = logs(losses, proxies.get(name).bounds)
+            own[name].append(own_logs(losses, proxies.get(name).bounds, WIDTH["full"]))
             rates[i][name] = rate(grids[i][int(np.argmin(values.mean(axis=0)))])
     lines = []
     for i, c in enumerate(contestants):
-        gains = np.mean([values[0] - values[i] for values in own.values()], axis=0)
+        gains = np.mean([capped(values[0] - values[i]) for values in own.values()], axis=0)
         score, half = interval(gains)
         losses = {name: float(np.exp(values[i].mean())) for name, values in own.items()}
         lines.append(Line(c.name, score, half, losses, rates[i], c.length, c.states, c.cost, c.search_score, c.text))

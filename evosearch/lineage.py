@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.directory import reopen
-from evosearch.score import WIDTH, Stage, best_window, logs
+from evosearch.score import WIDTH, Stage, own_logs
 from evosearch.store import Row, Store
 from primitives.text import parse, show_expr
 
@@ -84,7 +84,7 @@ def _step(row: Row, parent: Row | None, store: Store) -> Step:
 def _mean(stages: list[Stage]) -> float | None:
     if not stages:
         return None
-    means = [float(best_window(logs(s.losses, 0.0), WIDTH["full"])[1].mean()) for s in stages]
+    means = [float(own_logs(s.losses, (1e-300, 1e300), WIDTH["full"]).mean()) for s in stages]
     return sum(means) / len(means)
 
 

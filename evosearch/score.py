@@ -11,7 +11,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 Array = np.ndarray[Any, Any]
-CEILING = 1e3  # a failed training counts as this loss
+Bounds = tuple[float, float]  # a proxy's floor and ceiling
+GAIN_CAP = 0.3  # of a score on one task: a third less loss is as much as a task can give
+EDGE_PRICE = 0.01  # of a best learning rate at the edge of the grid
 
 
 @dataclass(frozen=True)
@@ -35,35 +37,47 @@ class Baseline:
     logs: Mapping[str, Mapping[str, Mapping[int, float]]] = field(default_factory=dict)
 
 
-def logs(losses: Any, floor: float) -> Array:
-    """Log of losses between the proxy's floor and a ceiling; inf counts as the ceiling."""
-    values: Array = np.log(np.clip(np.nan_to_num(np.asarray(losses, np.float64), nan=np.inf), floor, CEILING))
+def logs(losses: Any, bounds: Bounds) -> Array:
+    """Log of losses between the proxy's floor and its ceiling; a failed training counts as the ceiling."""
+    values: Array = np.log(np.clip(np.nan_to_num(np.asarray(losses, np.float64), nan=np.inf), *bounds))
     return values
 
 
-def best_window(values: Array, width: int) -> tuple[int, Array]:
-    """The first of the `width` neighbouring rates with the lowest mean, and each seed's mean there.
+def own_logs(losses: Any, bounds: Bounds, width: int) -> Array:
+    """The log loss of each seed [seeds], of losses [seeds, rates], at rates that the other seeds chose.
 
-    values: log losses [seeds, rates]. Two neighbours say more than the luckiest one.
+    Each seed's value is its mean over the `width` neighbouring rates that are best for the others: two neighbours say
+    more than the luckiest rate, and what chooses does not score. One seed alone chooses for itself. A best rate at the
+    edge of the grid costs EDGE_PRICE: nobody knows what lies beyond.
     """
+    values = logs(losses, bounds)
     width = min(width, values.shape[1])
     windows = np.stack([values[:, i : i + width].mean(axis=1) for i in range(values.shape[1] - width + 1)])
-    first = int(np.argmin(windows.mean(axis=1)))
-    return first, windows[first]
+    others = windows.sum(axis=1, keepdims=True) - windows if len(values) > 1 else windows
+    own: Array = np.take_along_axis(windows, others.argmin(axis=0)[None], axis=0)[0]
+    at_edge = values.shape[1] > 2 and int(values.mean(axis=0).argmin()) in (0, values.shape[1] - 1)
+    return own + EDGE_PRICE if at_edge else own
+
+
+def capped(gains: Array) -> Array:
+    """Gains on one task, by seed, moved down by what their mean exceeds GAIN_CAP.
+
+    So no task can be won at the cost of the rest; losses count in full.
+    """
+    return gains - max(0.0, float(np.mean(gains)) - GAIN_CAP)
 
 
 WIDTH = {"gate": 1, "scale": 1, "full": 2}
 
 
-def per_seed(stage: Stage, base: Mapping[int, float], floor: float) -> Array:
+def per_seed(stage: Stage, base: Mapping[int, float], bounds: Bounds) -> Array:
     """The score on each seed [seeds] at the program's best learning rates."""
-    _, own = best_window(logs(stage.losses, floor), WIDTH[stage.kind])
-    return np.array([base[seed] for seed in stage.seeds]) - own
+    return np.array([base[seed] for seed in stage.seeds]) - own_logs(stage.losses, bounds, WIDTH[stage.kind])
 
 
-def best_exponent(stage: Stage, floor: float) -> int:
+def best_exponent(stage: Stage, bounds: Bounds) -> int:
     """The exponent of the learning rate with the lowest mean log loss."""
-    return stage.exponents[int(np.argmin(logs(stage.losses, floor).mean(axis=0)))]
+    return stage.exponents[int(np.argmin(logs(stage.losses, bounds).mean(axis=0)))]
 
 
 def merged(stages: Sequence[Stage]) -> Stage:

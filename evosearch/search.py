@@ -65,8 +65,8 @@ class Search:
         founders: Sequence[tuple[Bred, Measured]],
     ) -> None:
         self.config, self.store, self.workers = config, store, workers
-        floors = {name: proxies.get(name).floor for name in config.proxies}
-        self.archive = Archive(config.scoring, floors, baseline)
+        bounds = {name: proxies.get(name).bounds for name in config.proxies}
+        self.archive = Archive(config.scoring, bounds, baseline)
         self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
         self.population = Population(config.evolution, self.founders)
         self.population.refill(self.founders)

@@ -102,3 +102,8 @@ class Proxy:
     data: Callable[[], Split]  # rows to train on, to validate on and to test on
     microseconds: float  # rough cost of one replica-step on one core
     warmup: float = 0.1  # part of the steps spent in linear warm-up, before cosine decay to 0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which losses count as they are."""
+        return self.floor, self.ceiling

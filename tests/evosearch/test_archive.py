@@ -14,7 +14,7 @@ from evosearch.archive import GATE_SPREAD, LEAST_SPREAD, Archive, Entry, Populat
 from evosearch.breed import Bred
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
-from evosearch.score import Baseline, Stage
+from evosearch.score import GAIN_CAP, Baseline, Stage
 
 SEEDS = tuple(range(8))
 BASE = Baseline(
@@ -22,8 +22,16 @@ BASE = Baseline(
 )
 
 
+@pytest.fixture(autouse=True)
+def plain_gains(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round numbers for scores: no cap on what a task gives, but where the cap is tested."""
+    if "cap" not in request.node.name:
+        for module in ("score", "archive"):
+            monkeypatch.setattr(f"evosearch.{module}.GAIN_CAP", math.inf)
+
+
 def archive(*proxies: str) -> Archive:
-    return Archive(Scoring(seeds=2), dict.fromkeys(proxies or ("digits",), 1e-3), BASE)
+    return Archive(Scoring(seeds=2), dict.fromkeys(proxies or ("digits",), (1e-3, 1e3)), BASE)
 
 
 def bred(number: int, key: str = "", length: int = 3, states: int = 1, cost: float = 5.0) -> Bred:
@@ -44,6 +52,12 @@ class TestScores:
         known.more(entry, Measured((full(-0.2, 0.2, first=2),)))
         assert (entry.seeds, entry.score) == (4, pytest.approx(0.3))
         assert entry.scores["digits", "gate"] == pytest.approx(0.2)
+
+    def test_the_gain_on_one_task_is_capped_and_a_loss_is_not(self) -> None:
+        known = archive("digits", "other")
+        entry = known.add(bred(1), Measured((full(0.9, 0.7), full(-0.5, -0.3, proxy="other"))))
+        assert entry.score == pytest.approx((GAIN_CAP - 0.4) / 2)
+        assert entry.believed < entry.score
 
     def test_what_is_believed_is_less_by_the_standard_error(self) -> None:
         known = archive()

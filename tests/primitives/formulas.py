@@ -192,6 +192,10 @@ def nadam_constant(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: P
     return w - lr * m_hat / (np.sqrt(v_hat) + h["eps"])
 
 
+def nadamw(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: Problem) -> Array:
+    return nadam_constant(w, g, s, t, lr, h, problem) - lr * h["weight_decay"] * w
+
+
 def amsgrad(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: Problem) -> Array:
     m, v, _, _ = _moments(g, s, h, t)
     s["top"] = np.maximum(s.get("top", 0), v)

@@ -47,6 +47,7 @@ TABLE: dict[str, tuple[formulas.Formula, dict[str, float]]] = {
     "adamw": (formulas.adamw, DECAYED),
     "nadam": (formulas.nadam, {**ADAM, "momentum_decay": 0.1}),
     "nadam_constant": (formulas.nadam_constant, ADAM),
+    "nadamw": (formulas.nadamw, DECAYED),
     "amsgrad": (formulas.amsgrad, ADAM),
     "amsgrad_torch": (formulas.amsgrad_torch, ADAM),
     "adabound": (formulas.adabound, {**ADAM, "final_lr": 0.05, "gamma": 0.2}),

@@ -237,6 +237,7 @@ OPTAX: dict[str, tuple[dict[str, float], Callable[[], Any]]] = {
         {**ADAM, "weight_decay": 0.3},
         lambda: optax.adamw(LR, b1=0.8, b2=0.95, weight_decay=0.3),
     ),
+    "nadamw": ({**ADAM, "weight_decay": 0.3}, lambda: optax.nadamw(LR, b1=0.8, b2=0.95, weight_decay=0.3)),
     "nadam_constant": ({**ADAM, "eps": 1e-4}, lambda: optax.nadam(LR, b1=0.8, b2=0.95, eps=1e-4)),
     "amsgrad": (
         {**ADAM, "eps": 1e-4},
