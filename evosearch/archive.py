@@ -79,7 +79,7 @@ class Archive:
         entry.believed = entry.score - spread / math.sqrt(max(1, entry.seeds))
 
     def _score(self, entry: Entry) -> float:
-        """Mean over proxies, each capped; where a hurdle ended it, of what was done, the last stage standing for the rest."""
+        """Mean over proxies, each capped; where a hurdle ended it, the last stage stands for what was not done."""
         if entry.status != "ok" or not entry.scores:
             return -math.inf
         found = {proxy: entry.scores.get((proxy, "full"), entry.scores[proxy, kind]) for proxy, kind in entry.scores}
