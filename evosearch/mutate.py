@@ -229,7 +229,8 @@ def change(program: Program, rng: random.Random, language: Language) -> Program:
     return _put(program, site, leaf)
 
 
-def _constants(program: Program) -> list[Site]:
+def constant_sites(program: Program) -> list[Site]:
+    """Where numbers stand in a flat program that ends in `w - lr * update`."""
     return [s for s in _sites(program, lambda role: True) if not isinstance(_at(program, s), str)]
 
 
@@ -239,14 +240,18 @@ def _role(program: Program, site: Site) -> str:
 
 def resample(program: Program, rng: random.Random, language: Language) -> Program:
     """A constant, anew."""
-    site = rng.choice(_constants(program))
+    site = rng.choice(constant_sites(program))
     return _put(program, site, constant(rng, _role(program, site)))
 
 
 def scale(program: Program, rng: random.Random, language: Language) -> Program:
     """A constant times 2^a, a ~ N(0, 1); a weight near 1 by its distance from 1."""
-    site = rng.choice(_constants(program))
-    old, factor = float(_at(program, site)), 2.0 ** rng.gauss(0.0, 1.0)
+    return scaled_at(program, rng.choice(constant_sites(program)), 2.0 ** rng.gauss(0.0, 1.0))
+
+
+def scaled_at(program: Program, site: Site, factor: float) -> Program:
+    """The program with the number in one place times `factor`; a weight near 1 by its distance from 1."""
+    old = float(_at(program, site))
     if _role(program, site) != "weight":
         return _put(program, site, _rounded(old * factor))
     scaled = 1 - (1 - old) * factor if old > 0.5 else old * factor

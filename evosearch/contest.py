@@ -1,0 +1,287 @@
+"""A contest of programs: replicates of (tuning + training), so that luck in tuning is part of the noise.
+
+Replicate r of a program on a task draws K quasi-random trials of its own, trains each once on tuning seed r, and trains
+the best by validation loss once more on training seed r, the same for all programs. That loss on test rows is what it
+reports. Everybody gets the same number of trials, however many constants are free.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import proxies
+from evosearch.baseline import WIDE
+from evosearch.measure import STEPS_PER_DECADE, rate, trained
+from evosearch.score import logs
+from evosearch.trials import Free, Trial, tuned
+from evosearch.trials import trials as drawn_trials
+from primitives.graph import graph
+from primitives.program import Program, ProgramError
+from primitives.text import show
+from proxies.proxy import Proxy
+
+Array = np.ndarray[Any, Any]
+Call = Callable[[str, Sequence[tuple[Any, ...]], Any], list[Any]]  # (handler, batches, shared) -> flat results
+FIRST_SEED = 3_000_000  # seeds from here on serve contests only
+SEEDS = 30_000  # of one contest
+CHECKPOINTS = 20  # steps of a training at which the way to the target is watched
+TOGETHER = 32  # trainings of one job
+TIMED_REPLICAS, TIMED_STEPS, TIMED_RUNS = 8, 30, 3
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A program in a contest; `free`: what is tuned beside learning rate and warm-up where it has it, "all": everything."""
+
+    name: str
+    program: Program
+    free: Free = ("weight_decay",)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the tuning of one replicate chose."""
+
+    rate: float
+    warmup: float
+    constants: tuple[tuple[str, float], ...]
+    edge: str  # "low" or "high" where the rate lies at an edge of its box, else ""
+    loss: float  # validation loss of that trial
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Losses of each replicate, float64, between the task's floor and ceiling; a failed training counts as ceiling."""
+
+    names: tuple[str, ...]
+    tasks: tuple[str, ...]
+    test: Array  # [entrants, tasks, seeds]
+    validation: Array  # the same on validation rows
+    steps: Array  # [entrants, tasks, seeds] to the target, one of CHECKPOINTS; inf where not reached
+    seconds: Array  # [entrants, tasks] of a whole step of one replica, gradients included
+    chosen: tuple[tuple[tuple[Choice, ...], ...], ...]  # [entrants][tasks][seeds]
+    tuned: tuple[tuple[str, ...], ...]  # [entrants] names of the constants that were tuned
+    centres: Array  # [entrants, tasks] learning rate that the pilot found best, the middle of the box
+    targets: Array  # [tasks] the first entrant's median validation loss
+    failed: Array  # bool [entrants, tasks, seeds]: the last training came to no end
+    trainings: int  # in all: pilot, trials and replicates
+
+
+@dataclass(frozen=True)
+class Training:
+    """An item of work: one program at some learning rates on one seed."""
+
+    task: str
+    seed: int
+    text: str
+    exponents: tuple[float, ...]
+    warmup: float
+    watch: tuple[int, ...] = ()
+    test: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Losses of a Training: [rates], and [watched steps, rates] on the way."""
+
+    validation: Array
+    test: Array
+    watched: Array
+
+
+def contest(
+    entrants: Sequence[Entrant],
+    tasks: Sequence[str],
+    *,
+    seeds: int,
+    trials: int,
+    seed: int,
+    run: Call,
+    say: Callable[[str], None] = lambda text: None,
+    unseal: bool = False,
+) -> Results:
+    """Every entrant on every task, `seeds` times; the first entrant is the reference and sets the targets.
+
+    A program's losses depend on its name and text and on the seed, not on who else is there or in which order.
+    `run` trains (run.Prologue.call); `unseal` opens held-out tasks. ProgramError where a program cannot take part.
+    """
+    for entrant in entrants:
+        check(entrant)
+    opened = [proxies.get(name, unseal=unseal) for name in tasks]
+    shape = len(entrants), len(tasks), seeds
+    say(f"pilot: {len(WIDE)} learning rates for each program and task")
+    texts = [show(entrant.program) for entrant in entrants]
+    pilots = [
+        Training(task.name, pilot_seed(seed), text, tuple(map(float, WIDE)), task.warmup)
+        for task in opened
+        for text in texts
+    ]
+    best = iter(WIDE[_best(ended.validation)] for ended in _train(run, pilots, unseal))
+    centres = np.array([[next(best) for _ in entrants] for _ in tasks], np.float64).T
+    say(f"tuning: {trials} trials for each program, task and replicate")
+    chosen = _tuned(entrants, opened, centres, seeds, trials, seed, lambda items: _train(run, items, unseal))
+    say("training what was chosen on fresh seeds")
+    finals = [
+        Training(
+            task.name, training_seed(seed, r), chosen[e, k, r][0].text, (chosen[e, k, r][0].exponent,),
+            chosen[e, k, r][0].warmup, checkpoints(task.steps), True,
+        )
+        for k, task in enumerate(opened) for r in range(seeds) for e in range(len(entrants))
+    ]  # fmt: skip
+    ended = dict(zip(_places(shape), _train(run, finals, unseal), strict=True))
+    say("timing steps")
+    seconds = [run("evosearch.contest:timings", [(text,)], (task.name, unseal)) for task in opened for text in texts]
+    return Results(
+        names=tuple(entrant.name for entrant in entrants),
+        tasks=tuple(tasks),
+        **_losses(ended, opened, shape),
+        seconds=np.array(seconds).reshape(len(tasks), len(entrants)).T,
+        chosen=_choices(chosen, shape),
+        tuned=tuple(tuned(entrant.program, entrant.free) for entrant in entrants),
+        centres=10.0 ** (centres / STEPS_PER_DECADE),
+        trainings=shape[0] * shape[1] * (len(WIDE) + seeds * (trials + 1)),
+    )
+
+
+def check(entrant: Entrant) -> None:
+    """ProgramError with one sentence where a program carries a schedule of its own."""
+    if any(node.op == "input" and node.value == "T" for node in graph(entrant.program).nodes):
+        raise ProgramError(
+            f"'{entrant.name}' carries a schedule of its own over T, and all run under one; name it without."
+        )
+
+
+def checkpoints(steps: int) -> tuple[int, ...]:
+    """The watched steps of a training, the last one among them."""
+    return tuple(sorted({max(1, round(steps * k / CHECKPOINTS)) for k in range(1, CHECKPOINTS + 1)}))
+
+
+def pilot_seed(seed: int) -> int:
+    """The seed of all pilots."""
+    return FIRST_SEED + SEEDS * seed
+
+
+def tuning_seed(seed: int, replicate: int) -> int:
+    """The seed on which the trials of a replicate, from 0, are trained."""
+    return FIRST_SEED + SEEDS * seed + 1 + 2 * replicate
+
+
+def training_seed(seed: int, replicate: int) -> int:
+    """The seed on which a replicate of every entrant is trained for good."""
+    return FIRST_SEED + SEEDS * seed + 2 + 2 * replicate
+
+
+Place = tuple[int, int, int]  # entrant, task, replicate
+
+
+def _places(shape: Place) -> list[Place]:
+    """All places, those that share a seed as neighbours."""
+    return [(e, k, r) for k in range(shape[1]) for r in range(shape[2]) for e in range(shape[0])]
+
+
+def _tuned(
+    entrants: Sequence[Entrant],
+    opened: Sequence[Proxy],
+    centres: Array,
+    seeds: int,
+    count: int,
+    seed: int,
+    train: Callable[[Sequence[Training]], list[Ended]],
+) -> dict[Place, tuple[Trial, float]]:
+    """The best trial of each place with its validation loss."""
+    places = _places((len(entrants), len(opened), seeds))
+    drawn = []
+    for e, k, r in places:
+        own = [seed, r, zlib.crc32(entrants[e].name.encode()), zlib.crc32(opened[k].name.encode())]
+        drawn.append(drawn_trials(entrants[e].program, entrants[e].free, centres[e, k], count, own))
+    items = [
+        Training(opened[k].name, tuning_seed(seed, r), trial.text, (trial.exponent,), trial.warmup)
+        for (_, k, r), some in zip(places, drawn, strict=True)
+        for trial in some
+    ]
+    losses = np.array([ended.validation[0] for ended in train(items)]).reshape(len(places), count)
+    best = [_best(row) for row in losses]
+    return {p: (drawn[i][best[i]], float(losses[i, best[i]])) for i, p in enumerate(places)}
+
+
+def _best(losses: Array) -> int:
+    """The place of the lowest loss; a failed training is none."""
+    return int(np.argmin(np.nan_to_num(losses, nan=np.inf)))
+
+
+def _losses(ended: dict[Place, Ended], opened: Sequence[Proxy], shape: Place) -> dict[str, Array]:
+    """The losses of the last trainings, and the steps to the first entrant's median."""
+    test, validation, steps = np.empty(shape), np.empty(shape), np.full(shape, np.inf)
+    failed, targets = np.zeros(shape, bool), np.empty(shape[1])
+    for place, end in ended.items():
+        bounds = opened[place[1]].bounds
+        validation[place], test[place] = np.exp(logs([end.validation[0], end.test[0]], bounds))
+        failed[place] = not np.isfinite(end.test[0])
+    for k, task in enumerate(opened):
+        targets[k] = np.median(validation[0, k])
+        for e, r in np.ndindex(shape[0], shape[2]):
+            there = np.flatnonzero(ended[e, k, r].watched[:, 0] <= targets[k])
+            if len(there):
+                steps[e, k, r] = checkpoints(task.steps)[there[0]]
+    return {"test": test, "validation": validation, "steps": steps, "failed": failed, "targets": targets}
+
+
+def _choices(chosen: dict[Place, tuple[Trial, float]], shape: Place) -> tuple[tuple[tuple[Choice, ...], ...], ...]:
+    def choice(trial: Trial, loss: float) -> Choice:
+        return Choice(rate(trial.exponent), trial.warmup, trial.constants, trial.edge, loss)
+
+    entrants, tasks, seeds = map(range, shape)
+    return tuple(tuple(tuple(choice(*chosen[e, k, r]) for r in seeds) for k in tasks) for e in entrants)
+
+
+def _train(run: Call, items: Sequence[Training], unseal: bool) -> list[Ended]:
+    """Trains all, in jobs of neighbours that share task and seed."""
+    batches: list[tuple[Training, ...]] = []
+    for _, group in groupby(items, lambda item: (item.task, item.seed)):
+        some = tuple(group)
+        size = max(1, TOGETHER // len(some[0].exponents))
+        batches += [some[i : i + size] for i in range(0, len(some), size)]
+    return run("evosearch.contest:trainings", batches, unseal)
+
+
+# What workers do.
+
+
+def make_context() -> None:
+    """Workers of a contest need nothing but their items."""
+
+
+def trainings(context: Any, unseal: bool, items: Sequence[Training]) -> list[Ended]:
+    """Handler: trains each item; neighbours that share task, seed and steps to watch in one batch."""
+    found: list[Ended] = []
+    for _, group in groupby(items, lambda i: (i.task, i.seed, i.watch, i.test, len(i.exponents))):
+        some = tuple(group)
+        first = some[0]
+        ended = trained(
+            [item.text for item in some], proxies.get(first.task, unseal=unseal), [first.seed],
+            [item.exponents for item in some], warmups=[item.warmup for item in some], test=first.test,
+            watch=first.watch,
+        )  # fmt: skip
+        found += [Ended(ended.validation[i, 0], ended.test[i, 0], ended.watched[:, i, 0]) for i in range(len(some))]
+    return found
+
+
+def timings(context: Any, shared: tuple[str, bool], items: Sequence[str]) -> list[float]:
+    """Handler: seconds of a whole step (gradients and update) of one replica, the quickest of a few short runs."""
+    name, unseal = shared
+    proxy = proxies.get(name, unseal=unseal)
+    rates = [tuple(float(-20 - k) for k in range(TIMED_REPLICAS))]  # so small that nothing is dropped
+
+    def seconds(text: str) -> float:
+        start = perf_counter()
+        trained([text], proxy, [0], rates, steps=TIMED_STEPS)
+        return (perf_counter() - start) / (TIMED_STEPS * TIMED_REPLICAS)
+
+    return [min(seconds(text) for _ in range(TIMED_RUNS)) for text in items]

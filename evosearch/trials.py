@@ -1,0 +1,124 @@
+"""What is tuned of a program, in which ranges, and quasi-random trials of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy.stats import qmc
+
+from evosearch.measure import STEPS_PER_DECADE
+from evosearch.mutate import constant_sites, scaled_at, update_of
+from primitives.graph import canonical
+from primitives.program import Program
+from primitives.text import show
+
+RATE_BOX = 0.75  # decades to either side of the pilot's best learning rate
+WARMUPS = 0.02, 0.3  # parts of the steps
+NO_DECAY = 0.25  # part of the trials without weight decay
+EDGE = 0.1  # part of a range that counts as its edge, at either end
+Free = tuple[str, ...] | Literal["all"]
+Scale = Callable[[float], float]  # from a coordinate in [0, 1] to a value
+
+
+def log_uniform(low: float, high: float) -> Scale:
+    """From `low` at 0 to `high` at 1, evenly in the logarithm."""
+    return lambda u: low * (high / low) ** u
+
+
+def near_one(low: float, high: float) -> Scale:
+    """From `high` at 0 to `low` at 1, evenly in the logarithm of the distance from 1."""
+    return lambda u: 1.0 - (1.0 - high) * ((1.0 - low) / (1.0 - high)) ** u
+
+
+def decay(u: float) -> float:
+    """A weight decay: none, or log-uniform."""
+    return 0.0 if u < NO_DECAY else log_uniform(1e-3, 10.0)((u - NO_DECAY) / (1 - NO_DECAY))
+
+
+# By name; names mean the same in every reference program. What a wrapper numbered ("beta1_2") counts as "beta1".
+RANGES: dict[str, Scale] = {
+    "beta": near_one(0.0, 0.98),
+    "beta1": near_one(0.0, 0.98),
+    "beta2": near_one(0.5, 0.999),
+    "rho": near_one(0.5, 0.999),
+    "eps": log_uniform(1e-9, 1e-2),
+    "weight_decay": decay,
+}
+COUNTS = {"k", "ns_steps", "cg_steps", "restart"}  # whole numbers, at least 1
+FACTORS = log_uniform(0.25, 4.0)  # of all others, and of numbers inside a text
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of a program: its text with the constants as numbers, learning rate and warm-up."""
+
+    text: str
+    exponent: float  # the learning rate is 10^(exponent / 4)
+    warmup: float
+    constants: tuple[tuple[str, float], ...]
+    edge: Literal["", "low", "high"] = ""  # where the learning rate lies at an edge of its box
+
+
+def trials(program: Program, free: Free, centre: float, count: int, seed: Sequence[int]) -> list[Trial]:
+    """`count` points of a scrambled Halton sequence over what is free; `centre` is the exponent amid the box."""
+    axes = _axes(program, free)
+    points = qmc.Halton(2 + len(axes), scramble=True, seed=np.random.default_rng(seed)).random(count)
+    return [_trial(program, axes, centre, point) for point in points.tolist()]
+
+
+def tuned(program: Program, free: Free) -> tuple[str, ...]:
+    """The names of what is tuned beside learning rate and warm-up."""
+    return tuple(name for name, _ in _axes(program, free))
+
+
+def _trial(program: Program, axes: Sequence[tuple[str, Scale]], centre: float, point: Sequence[float]) -> Trial:
+    place, start, *rest = point
+    exponent = centre + STEPS_PER_DECADE * RATE_BOX * (2 * place - 1)
+    constants = {name: _rounded(scale(u)) for (name, scale), u in zip(axes, rest, strict=True)}
+    edge: Literal["", "low", "high"] = "low" if place < EDGE else "high" if place > 1 - EDGE else ""
+    text = show(with_constants(program, constants))
+    return Trial(text, exponent, log_uniform(*WARMUPS)(start), tuple(constants.items()), edge)
+
+
+def _axes(program: Program, free: Free) -> list[tuple[str, Scale]]:
+    """The constants that are free, by name, each with the values of its coordinate."""
+    named = [name for name in program.defaults if name != "lr"]
+    if free != "all":
+        return [(name, _range(name, program.defaults[name])) for name in named if name in free]
+    if named:
+        return [(name, _range(name, program.defaults[name])) for name in named]
+    return [(f"number {i}", FACTORS) for i in range(1, len(_inline(program)) + 1)]
+
+
+def _range(name: str, default: float) -> Scale:
+    base = re.sub(r"_\d+$", "", name)
+    if base in COUNTS:
+        return lambda u: float(max(1, round(default * FACTORS(u))))
+    return RANGES.get(base, lambda u: default * FACTORS(u))
+
+
+def with_constants(program: Program, constants: dict[str, float]) -> Program:
+    """The program with other defaults; "number 3" is a factor of the third number inside a text without names."""
+    if any(name.startswith("number ") for name in constants):
+        flat = canonical(program)
+        for site, factor in zip(constant_sites(flat), constants.values(), strict=True):
+            flat = scaled_at(flat, site, factor)
+        return replace(flat, doc="")
+    hyper = tuple((name, constants.get(name, value)) for name, value in program.hyper)
+    return replace(program, hyper=hyper, doc="")
+
+
+def _inline(program: Program) -> list[object]:
+    """The numbers inside a text as a search writes it; none in other forms, where they may be structure."""
+    flat = canonical(program)
+    return [] if update_of(flat) is None else list(constant_sites(flat))
+
+
+def _rounded(value: float) -> float:
+    """Six digits are all that a constant needs."""
+    return float(f"{value:.6g}") if math.isfinite(value) else value
