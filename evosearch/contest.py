@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 import proxies
-from evosearch.baseline import WIDE
 from evosearch.measure import STEPS_PER_DECADE, rate, trained
 from evosearch.score import logs
-from evosearch.trials import Free, Trial, tuned
+from evosearch.trials import WIDE, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
 from primitives.graph import graph
 from primitives.program import Program, ProgramError
@@ -38,7 +37,7 @@ TIMED_REPLICAS, TIMED_STEPS, TIMED_RUNS = 8, 30, 3
 
 @dataclass(frozen=True)
 class Entrant:
-    """A program in a contest; `free`: what is tuned beside learning rate and warm-up where it has it, "all": everything."""
+    """A program in a contest; `free` is tuned beside learning rate and warm-up where it is there, "all": everything."""
 
     name: str
     program: Program

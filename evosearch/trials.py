@@ -17,6 +17,7 @@ from primitives.graph import canonical
 from primitives.program import Program
 from primitives.text import show
 
+WIDE = tuple(range(-20, 7, 2))  # exponents: half decades from 1e-5 to 30, for programs of which nothing is known
 RATE_BOX = 0.75  # decades to either side of the pilot's best learning rate
 WARMUPS = 0.02, 0.3  # parts of the steps
 NO_DECAY = 0.25  # part of the trials without weight decay
@@ -66,26 +67,26 @@ class Trial:
 
 def trials(program: Program, free: Free, centre: float, count: int, seed: Sequence[int]) -> list[Trial]:
     """`count` points of a scrambled Halton sequence over what is free; `centre` is the exponent amid the box."""
-    axes = _axes(program, free)
-    points = qmc.Halton(2 + len(axes), scramble=True, seed=np.random.default_rng(seed)).random(count)
-    return [_trial(program, axes, centre, point) for point in points.tolist()]
+    constants = axes(program, free)
+    points = qmc.Halton(2 + len(constants), scramble=True, seed=np.random.default_rng(seed)).random(count)
+    return [_trial(program, constants, centre, point) for point in points.tolist()]
 
 
 def tuned(program: Program, free: Free) -> tuple[str, ...]:
     """The names of what is tuned beside learning rate and warm-up."""
-    return tuple(name for name, _ in _axes(program, free))
+    return tuple(name for name, _ in axes(program, free))
 
 
-def _trial(program: Program, axes: Sequence[tuple[str, Scale]], centre: float, point: Sequence[float]) -> Trial:
+def _trial(program: Program, free: Sequence[tuple[str, Scale]], centre: float, point: Sequence[float]) -> Trial:
     place, start, *rest = point
     exponent = centre + STEPS_PER_DECADE * RATE_BOX * (2 * place - 1)
-    constants = {name: _rounded(scale(u)) for (name, scale), u in zip(axes, rest, strict=True)}
+    constants = {name: _rounded(scale(u)) for (name, scale), u in zip(free, rest, strict=True)}
     edge: Literal["", "low", "high"] = "low" if place < EDGE else "high" if place > 1 - EDGE else ""
     text = show(with_constants(program, constants))
     return Trial(text, exponent, log_uniform(*WARMUPS)(start), tuple(constants.items()), edge)
 
 
-def _axes(program: Program, free: Free) -> list[tuple[str, Scale]]:
+def axes(program: Program, free: Free) -> list[tuple[str, Scale]]:
     """The constants that are free, by name, each with the values of its coordinate."""
     named = [name for name in program.defaults if name != "lr"]
     if free != "all":
