@@ -76,8 +76,7 @@ class Scoring:
     scale_loss: float = 0.5  # how much (log loss) they may lose then, at learning rates tuned again
     batch: int = 32  # programs measured by one job
     deadline: float = 120.0  # seconds after which a job counts as hung; ordinary ones take a few
-    tune: int = 128  # sets of constants tried for the baselines
-    refine: int = 6  # rounds in which single constants of theirs then move a step, while that helps
+    tune: int = 96  # sets of constants tried for the baselines and for starts that are none of them
     final_seeds: int = 16  # fresh seeds for the last table
     final_programs: int = 5  # rows of it beside the baselines
 
@@ -155,7 +154,6 @@ LIMITS: dict[str, tuple[float, float]] = {
     "scoring.batch": (1, inf),
     "scoring.deadline": (1, inf),
     "scoring.tune": (1, inf),
-    "scoring.refine": (0, inf),
     "scoring.final_seeds": (2, inf),
     "scoring.final_programs": (0, inf),
 }

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 import proxies
-from evosearch.baseline import Plan, Run
 from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import rate
 from evosearch.score import WIDTH, capped, interval, logs, own_logs
+from evosearch.tuning import Plan, Run
 
 FRESH_SEED = 2_000_000  # seeds from here on were never used for tuning or scoring
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program for the table, with the learning rates (exponents by proxy) around which to look."""
+    """A program for the table, with its warm-up and the learning rates (exponents by proxy) around which to look."""
 
     name: str
     text: str
+    warmup: float
     exponents: Mapping[str, int]
     length: int
     states: int
@@ -33,7 +34,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: `score` and half of its 95 % interval against tuned AdamW, paired by seed."""
+    """A line of the table: `score` and half of its 95 % interval against the bar, paired by seed."""
 
     name: str
     score: float
@@ -50,27 +51,26 @@ class Line:
     def verdict(self) -> str:
         """What may be said of it."""
         if self.score - self.half > 0:
-            return "better than tuned AdamW on fresh seeds"
+            return "better than the bar on fresh seeds"
         if self.score + self.half < 0:
-            return "worse than tuned AdamW on fresh seeds"
-        return "not better than tuned AdamW on fresh seeds"
+            return "worse than the bar on fresh seeds"
+        return "not better than the bar on fresh seeds"
 
 
 def compete(
     contestants: Sequence[Contestant],
-    warmup: float,
     config: Config,
     run: Run,
 ) -> list[Line]:
-    """A line for each; the first contestant is the bar (tuned AdamW). Learning rates are chosen alike for all."""
+    """A line for each; the first contestant is the bar. Learning rates are chosen alike for all."""
     seeds = tuple(FRESH_SEED + i for i in range(config.scoring.final_seeds))
     own: dict[str, list[np.ndarray[Any, Any]]] = {}
     rates: list[dict[str, float]] = [{} for _ in contestants]
     for name in config.proxies:
         grids = [tuple(c.exponents[name] + e for e in grid(5, 1)) for c in contestants]
-        items = [(c.text, exponents) for c, exponents in zip(contestants, grids, strict=True)]
+        items = [(c.text, exponents, c.warmup) for c, exponents in zip(contestants, grids, strict=True)]
         own[name] = []
-        for i, losses in enumerate(run(Plan(name, seeds, warmup), items)):
+        for i, losses in enumerate(run(Plan(name, seeds, proxies.get(name).warmup), items)):
             values = logs(losses, proxies.get(name).bounds)
             own[name].append(own_logs(losses, proxies.get(name).bounds, WIDTH["full"]))
             rates[i][name] = rate(grids[i][int(np.argmin(values.mean(axis=0)))])

@@ -128,11 +128,11 @@ def show_result(console: Console, result: Result, config: Config) -> None:
     t = result.search.tally
     console.print(
         f"\n{t.generated:,} programs generated, {t.trained:,} distinct ones trained. "
-        f"On {config.scoring.final_seeds} fresh seeds: log of tuned AdamW's validation loss over the program's "
+        f"On {config.scoring.final_seeds} fresh seeds: log of the bar's validation loss over the program's "
         "(positive is better), with 95 % intervals; then the loss on each task:\n"
     )
     console.print(table)
-    found = result.lines[2:]
+    found = [line for line in result.lines if line.search_score is not None]
     if found:
         top = found[0]
         console.print(f"\nThe search's best program, {top.name}, is {top.verdict}:")

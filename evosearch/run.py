@@ -12,7 +12,7 @@ from typing import Any
 import proxies
 from evosearch import directory
 from evosearch.archive import Entry
-from evosearch.baseline import Plan, Tuned, baseline, tune
+from evosearch.baseline import bar, baseline, baselines
 from evosearch.breed import Bred
 from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
@@ -23,11 +23,11 @@ from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Row, Store
+from evosearch.tuning import Item, Plan, Tuned, tune
 from evosearch.warm import compile_machines
 from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives.bytecode import compile_program
 from primitives.program import Program
-from primitives.reference import reference
 from primitives.table import PRIMITIVES
 
 FINAL_SHARE = 0.08  # of a time budget, kept for the last table
@@ -38,7 +38,7 @@ class Result:
     """What a run ends with."""
 
     directory: Path
-    lines: list[Line]  # tuned AdamW first, then tuned Lion, then the best programs
+    lines: list[Line]  # the tuned baselines, the bar first, then the best programs
     search: Search
 
 
@@ -97,26 +97,34 @@ class Prologue:
                 raise WorkerError(f"a worker failed before the search began: {result.reason}")
         return flat
 
-    def train(self, plan: Plan, items: Sequence[tuple[str, tuple[int, ...]]]) -> list[Any]:
+    def train(self, plan: Plan, items: Sequence[Item]) -> list[Any]:
         """Losses of (text, exponents), half a dozen programs a job."""
         batches = [tuple(items[i : i + 6]) for i in range(0, len(items), 6)]
-        return self.call("evosearch.baseline:trainings", batches, plan)
+        return self.call("evosearch.tuning:trainings", batches, plan)
 
 
-def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str], None]) -> tuple[Baseline, Tuned]:
-    """The tuned AdamW, measured, and the tuned Lion: from the store, or made and kept there. Founders too."""
+@dataclass(frozen=True)
+class References:
+    """The bar as it was measured, and the tuned baselines by name, the bar first."""
+
+    bar: Baseline
+    tuned: dict[str, Tuned]
+
+
+def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str], None]) -> References:
+    """The tuned baselines, and the bar measured: from the run's store, or made and kept there. Founders too."""
     kept = store.get("prologue")
     if kept is None:
         compile_machines(config.proxies, say)
-        say("tuning AdamW: constants, warm-up, learning rates")
-        adamw = tune(reference("adamw"), config, prologue.train)
-        say("tuning Lion at the same budget")
-        lion = tune(reference("lion"), config, prologue.train, adamw.warmup)
-        bar = baseline(adamw, config, prologue.train)
-        founders = _found(config, prologue, bar, say)
+        tuned = baselines(config.proxies, config.scoring.tune, prologue.train, say)
+        first = bar(tuned)
+        say(f"measuring the bar, {first}, on the training seeds")
+        measured = baseline(tuned[first], config, prologue.train)
+        founders = _found(config, prologue, measured, tuned, say)
+        names = [first, *(name for name in tuned if name != first)]
         kept = {
-            "baseline": [bar.text, bar.warmup, dict(bar.exponents), _plain(bar.logs)],
-            "lion": [lion.text, lion.warmup, dict(lion.exponents)],
+            "baseline": [measured.text, measured.warmup, dict(measured.exponents), _plain(measured.logs)],
+            "tuned": {name: [tuned[name].text, tuned[name].warmup, dict(tuned[name].exponents)] for name in names},
         }
         store.add(founders, prologue=kept)  # together: a run that was killed in between could not be resumed
     text, warmup, exponents, logs = kept["baseline"]
@@ -124,25 +132,25 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
         proxy: {kind: {int(seed): value for seed, value in seeds.items()} for kind, seeds in kinds.items()}
         for proxy, kinds in logs.items()
     }
-    return Baseline(text, warmup, exponents, by_seed), Tuned(*kept["lion"])
+    return References(Baseline(text, warmup, exponents, by_seed), {n: Tuned(*t) for n, t in kept["tuned"].items()})
 
 
 def _plain(logs: Any) -> Any:
     return {proxy: {kind: dict(seeds) for kind, seeds in kinds.items()} for proxy, kinds in logs.items()}
 
 
-def _found(config: Config, prologue: Prologue, bar: Baseline, say: Callable[[str], None]) -> list[Row]:
+def _found(
+    config: Config, prologue: Prologue, bar: Baseline, tuned: dict[str, Tuned], say: Callable[[str], None]
+) -> list[Row]:
     """Tune and measure the starting programs; their rows have negative numbers."""
     items, centres = [], []
     for i, name in enumerate(config.evolution.start):
-        if name == "adamw":
-            text, exponents = bar.text, dict(bar.exponents)
-        else:
+        start = tuned.get(name)
+        if start is None:
             say(f"tuning {name}")
-            tuned = tune(resolve(name), config, prologue.train, bar.warmup)
-            text, exponents = tuned.text, dict(tuned.exponents)
-        items.append((-1 - i, text))
-        centres.append(exponents)
+            start = tune(resolve(name), config.proxies, prologue.train, config.scoring.tune, bar.warmup)
+        items.append((-1 - i, start.text))
+        centres.append(dict(start.exponents))
     bred: list[Bred] = prologue.call("evosearch.breed:found", [tuple(items)], None)
     seeds = tuple(range(config.scoring.seeds))
     candidates = tuple(Candidate(b.text, seeds, c, founder=True) for b, c in zip(bred, centres, strict=True))
@@ -167,10 +175,10 @@ def go(
         say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
     _note_machine(store, say)
     prologue = Prologue(workers, config.scoring.deadline)
-    bar, lion = prepare(config, store, prologue, say)
+    references = prepare(config, store, prologue, say)
     founders = [(row.bred, row.measured) for row in store.rows(end=0)]
     founders.reverse()
-    search = Search(config, store, workers, bar, [(b, m) for b, m in founders if m is not None])
+    search = Search(config, store, workers, references.bar, [(b, m) for b, m in founders if m is not None])
     written: list[Entry] = []
 
     def after_block(search: Search) -> None:
@@ -182,8 +190,8 @@ def go(
 
     search.run(programs, lambda: until is not None and time.monotonic() >= until, after_block)
     directory.write_best(path, search.archive, config)
-    say("measuring the best programs, AdamW and Lion on fresh seeds")
-    lines = compete(contestants(search, bar, lion, prologue), bar.warmup, config, prologue.train)
+    say("measuring the best programs and the baselines on fresh seeds")
+    lines = compete(contestants(search, references, prologue), config, prologue.train)
     store.put("final", to_json(lines))
     return Result(path, lines, search)
 
@@ -197,21 +205,23 @@ def _note_machine(store: Store, say: Callable[[str], None]) -> None:
         say(f"note: {changed}; rows from here on may differ from those of an uninterrupted run")
 
 
-def contestants(search: Search, bar: Baseline, lion: Tuned, prologue: Prologue) -> list[Contestant]:
-    """Tuned AdamW (the bar), tuned Lion, and the best programs that are neither."""
-    config = search.config
-    references = [("adamw, tuned", bar.text, bar.exponents), ("lion, tuned", lion.text, lion.exponents)]
-    bred = prologue.call("evosearch.breed:found", [tuple((-1000 - i, r[1]) for i, r in enumerate(references))], None)
+def contestants(search: Search, references: References, prologue: Prologue) -> list[Contestant]:
+    """The bar, the other tuned baselines, and the best programs that are none of them."""
+    config, tuned = search.config, references.tuned
+    texts = tuple((-1000 - i, t.text) for i, t in enumerate(tuned.values()))
+    bred = prologue.call("evosearch.breed:found", [texts], None)
     rows = [
-        Contestant(name, text, exponents, b.length, b.states, b.cost)
-        for (name, text, exponents), b in zip(references, bred, strict=True)
+        Contestant(f"{name}, tuned", t.text, t.warmup, t.exponents, b.length, b.states, b.cost)
+        for (name, t), b in zip(tuned.items(), bred, strict=True)
     ]
     taken: set[object] = {b.fingerprint for b in bred}
+    warmup = references.bar.warmup
     for entry in search.archive.ranking():
         b, behaviour = entry.bred, tuple(stage.losses for stage in entry.full.values())
-        if len(rows) >= 2 + config.scoring.final_programs:
+        if len(rows) >= len(tuned) + config.scoring.final_programs:
             break
         if b.fingerprint not in taken and behaviour not in taken and b.number >= 0:
             taken.add(behaviour)  # programs that differ in what never happens stand in the table once
-            rows.append(Contestant(str(b.number), b.text, entry.exponents, b.length, b.states, b.cost, entry.score))
+            shape = b.length, b.states, b.cost
+            rows.append(Contestant(str(b.number), b.text, warmup, entry.exponents, *shape, entry.score))
     return rows

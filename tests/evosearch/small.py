@@ -16,7 +16,6 @@ SMALL = Config(
     evolution=Evolution(population=30, tournament=4, block=16, lag=3, restart_after=50),
     scoring=Scoring(
         tune=2,
-        refine=1,
         seeds=2,
         seed_pool=8,
         max_seeds=6,
