@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import proxies
-from evosearch.measure import STEPS_PER_DECADE, rate, trained
+from evosearch.measure import rate, trained
 from evosearch.score import logs
 from evosearch.trials import WIDE, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
@@ -144,7 +144,7 @@ def contest(
         seconds=np.array(seconds).reshape(len(tasks), len(entrants)).T,
         chosen=_choices(chosen, shape),
         tuned=tuple(tuned(entrant.program, entrant.free) for entrant in entrants),
-        centres=10.0 ** (centres / STEPS_PER_DECADE),
+        centres=np.vectorize(rate)(centres),
         trainings=shape[0] * shape[1] * (len(WIDE) + seeds * (trials + 1)),
     )
 
