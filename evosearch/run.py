@@ -44,11 +44,7 @@ class Result:
 
 def check(config: Config) -> None:
     """Refuse, before anything is written, what a search could not begin with; each error is one sentence."""
-    for name in config.proxies:
-        try:
-            proxies.get(name)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+    check_tasks(config.proxies)
     for name in (*config.language.only, *config.language.without):
         if name not in PRIMITIVES:
             close = difflib.get_close_matches(name, PRIMITIVES, n=1)
@@ -61,6 +57,17 @@ def check(config: Config) -> None:
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:
         _check_start(name, searchable(resolve(name)), config.language)
+
+
+def check_tasks(names: Sequence[str]) -> None:
+    """Refuse what is no task, and tasks that serve to choose or to judge what was bred on others."""
+    for name in names:
+        try:
+            proxies.get(name)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        if name in proxies.TASKS and proxies.TASKS[name].tier == "selection":
+            raise ConfigError(f"{name} is a selection task, on which nothing may be bred; see `evosearch proxies`.")
 
 
 def _check_start(name: str, program: Program, limits: Language) -> None:
@@ -176,9 +183,7 @@ def go(
     _note_machine(store, say)
     prologue = Prologue(workers, config.scoring.deadline)
     references = prepare(config, store, prologue, say)
-    founders = [(row.bred, row.measured) for row in store.rows(end=0)]
-    founders.reverse()
-    search = Search(config, store, workers, references.bar, [(b, m) for b, m in founders if m is not None])
+    search = Search(config, store, workers, references.bar, store.founders())
     written: list[Entry] = []
 
     def after_block(search: Search) -> None:
