@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import re
 import sys
 import time
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import proxies
-from evosearch import catalogue, directory
+from evosearch import arguments, bars, catalogue, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
@@ -50,9 +49,10 @@ def resume(args: argparse.Namespace) -> None:
     path = Path(args.directory)
     config, store = directory.reopen(path)
     try:
+        running.check_tasks(config.proxies)
         programs, budget = _extended(args, path, config, store.count())
         if args.workers is not None:
-            config = dataclasses.replace(config, workers=_workers(args.workers)).check()
+            config = dataclasses.replace(config, workers=arguments.workers(args.workers)).check()
     except ConfigError:
         store.close()
         raise
@@ -70,7 +70,7 @@ def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -
             raise ConfigError(f"{path} has {done} candidates already; --programs can only add to them.")
         budget = 0.0
     if args.budget is not None:
-        programs, budget = (programs if args.programs else 0), _seconds(args.budget.removeprefix("+"))
+        programs, budget = (programs if args.programs else 0), arguments.seconds(args.budget.removeprefix("+"))
     if args.programs is None and args.budget is None and not budget and programs <= done:
         raise ConfigError(f"{path} is complete with {done} candidates; extend it with --programs +N or --budget +TIME.")
     return programs, budget
@@ -83,7 +83,7 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
     workers = None
     try:
         with progress:
-            workers = open_workers(_processes(config.workers), "evosearch.breed:make_context", (config,))
+            workers = open_workers(arguments.processes(config.workers), "evosearch.breed:make_context", (config,))
             result = running.go(
                 config, path, store, workers, programs=programs, until=until, say=progress.say, watch=progress.watch
             )
@@ -111,10 +111,10 @@ def _configured(args: argparse.Namespace) -> Config:
     evolution = _changed(config.evolution, start=tuple(args.start) if args.start else None)
     config = _changed(
         config,
-        proxies=_proxies(args.proxy) if args.proxy else None,
+        proxies=arguments.tasks(args.proxy) if args.proxy else None,
         programs=args.programs,
-        budget=None if args.budget is None else _seconds(args.budget),
-        workers=None if args.workers is None else _workers(args.workers),
+        budget=None if args.budget is None else arguments.seconds(args.budget),
+        workers=None if args.workers is None else arguments.workers(args.workers),
         seed=args.seed,
         device=args.device,
         language=language,
@@ -123,7 +123,7 @@ def _configured(args: argparse.Namespace) -> Config:
     if args.programs is not None and args.programs < 1:
         raise ConfigError(f"--programs is {args.programs} and must be at least 1.")
     if not config.programs and not config.budget:
-        config = dataclasses.replace(config, budget=_seconds(DEFAULT_BUDGET))
+        config = dataclasses.replace(config, budget=arguments.seconds(DEFAULT_BUDGET))
     checked: Config = config.check()
     return checked
 
@@ -131,33 +131,6 @@ def _configured(args: argparse.Namespace) -> Config:
 def _changed(record: Any, **values: Any) -> Any:
     """The record with the values that were given."""
     return dataclasses.replace(record, **{key: value for key, value in values.items() if value is not None})
-
-
-def _proxies(given: list[str]) -> tuple[str, ...]:
-    expanded = [name for item in given for name in (proxies.SUITE if item == "suite" else (item,))]
-    return tuple(dict.fromkeys(expanded))
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        return -1
-    if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise ConfigError(f"--workers is '{text}' and must be a positive number, or 'auto' for one for each core.")
-    return int(text)
-
-
-def _processes(workers: int) -> int:
-    """Ray workers to open; 0 runs in this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = cores if workers == -1 else workers
-    return 0 if count == 1 else count
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise ConfigError(f"'{text}' is no time; write it as 90s, 10m or 2h.")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def export(args: argparse.Namespace) -> None:
@@ -188,6 +161,7 @@ def list_proxies(args: argparse.Namespace) -> None:
 
 
 COMMANDS = {
+    "baselines": bars.baselines,
     "run": run,
     "resume": resume,
     "list": catalogue.list_programs,

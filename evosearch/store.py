@@ -100,6 +100,11 @@ class Store:
         for values in self.connection.execute(query, (first, end)):
             yield _from_sql(values)
 
+    def founders(self) -> list[tuple[Bred, Measured]]:
+        """The starting programs as they were measured, in their order: the first has number -1."""
+        rows = reversed(list(self.rows(end=0)))
+        return [(row.bred, row.measured) for row in rows if row.measured is not None]
+
     def row(self, number: int) -> Row | None:
         """The row of a candidate, or None."""
         found = self.connection.execute("SELECT * FROM candidates WHERE number = ?", (number,)).fetchone()
