@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from evosearch.config import Config
+from evosearch.meter import Meter
 from primitives.readable import readable
 from primitives.text import parse, show_expr
 
@@ -22,56 +20,28 @@ if TYPE_CHECKING:
     from evosearch.run import Result
     from evosearch.search import Search
 
-EVERY = {True: 0.5, False: 5.0}  # seconds between updates, in a terminal and in a log
 
-
-class Progress:
+class Progress(Meter):
     """Live lines in a terminal, a line every five seconds elsewhere."""
 
     def __init__(
         self, console: Console, path: Path, stored: int, programs: int, until: float | None, began: float
     ) -> None:
-        self.console, self.path, self.programs, self.until, self.began = console, path, programs, until, began
-        self.stored, self.shown, self.first = stored, 0.0, 0.0
-        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self.interrupted = False
+        super().__init__(console, began)
+        self.path, self.programs, self.until = path, programs, until
+        self.stored, self.first = stored, 0.0
 
     def __enter__(self) -> Progress:
-        self.before = signal.signal(signal.SIGINT, self._interrupt)
         self.console.print(f"Searching into {self.path} (Ctrl-C saves).")
-        if self.live is not None:
-            self.live.start()
+        super().__enter__()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        signal.signal(signal.SIGINT, self.before)
-        if self.live is not None:
-            self.live.stop()
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C: an exception that is raised inside a destructor or a callback is lost, so it is remembered too."""
-        self.interrupted = True
-        raise KeyboardInterrupt
-
-    def say(self, text: str) -> None:
-        """What is done before and after the search proper."""
-        stamp = f"{time.monotonic() - self.began:5.1f}s  {text} ..."
-        if self.live is not None:
-            self.live.update(Text(stamp))
-        else:
-            self.console.print(stamp)
 
     def watch(self, search: Search) -> None:
         """Called after each block."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-        now = time.monotonic()
+        due, now = self.due(), time.monotonic()
         self.first = self.first or now
-        if now - self.shown < EVERY[self.live is not None]:
+        if not due:
             return
-        self.shown = now
         lines = self._lines(search, now)
         if self.live is not None:
             self.live.update(Text("\n".join(lines)))

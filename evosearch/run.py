@@ -101,7 +101,7 @@ class Prologue:
         flat = [result for batch in results for result in batch]
         for result in flat:
             if isinstance(result, Failure):
-                raise WorkerError(f"a worker failed before the search began: {result.reason}")
+                raise WorkerError(f"a worker failed: {result.reason}")
         return flat
 
     def train(self, plan: Plan, items: Sequence[Item]) -> list[Any]:
