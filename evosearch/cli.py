@@ -46,6 +46,13 @@ def parser() -> Parser:
     export.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     export.add_argument("-o", "--output", metavar="FILE", required=True, help="the Python file to write")
     export.add_argument("--class", dest="class_name", metavar="NAME", help="name of the class")
+    baselines = commands.add_parser(
+        "baselines", help="the tuned AdamW, NAdamW and Lion that searches are measured against"
+    )
+    baselines.add_argument("--rerun", action="store_true", help="tune those again whose tasks or programs have changed")
+    baselines.add_argument("--all", action="store_true", help="with --rerun: all of them")
+    baselines.add_argument("--proxy", action="append", metavar="NAME", help="with --rerun: for these tasks together")
+    baselines.add_argument("--workers", metavar="N", default="auto", help="worker processes")
     commands.add_parser("proxies", help="the tasks that programs are judged on")
     return top
 

@@ -49,6 +49,7 @@ RANGES: dict[str, Scale] = {
     "rho": near_one(0.5, 0.999),
     "eps": log_uniform(1e-9, 1e-2),
     "weight_decay": decay,
+    "lr_ratio": log_uniform(0.01, 10.0),  # of Adam's rate to Muon's
 }
 COUNTS = {"k", "ns_steps", "cg_steps", "restart"}  # whole numbers, at least 1
 FACTORS = log_uniform(0.25, 4.0)  # of all others, and of numbers inside a text

@@ -1,0 +1,39 @@
+"""From what stands on the command line to values; every mistake is one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import proxies
+from evosearch.config import ConfigError
+
+
+def tasks(given: list[str]) -> tuple[str, ...]:
+    """The names of tasks; "suite", "search" and "selection" stand for all of theirs."""
+    groups = {"suite": proxies.SUITE, "search": proxies.of_tier("search"), "selection": proxies.of_tier("selection")}
+    return tuple(dict.fromkeys(name for item in given for name in groups.get(item, (item,))))
+
+
+def workers(text: str) -> int:
+    """A number of processes; -1 is one for each core."""
+    if text == "auto":
+        return -1
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise ConfigError(f"--workers is '{text}' and must be a positive number, or 'auto' for one for each core.")
+    return int(text)
+
+
+def processes(workers: int) -> int:
+    """Ray workers to open; 0 runs in this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores if workers == -1 else workers
+    return 0 if count == 1 else count
+
+
+def seconds(text: str) -> float:
+    """A time in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise ConfigError(f"'{text}' is no time; write it as 90s, 10m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

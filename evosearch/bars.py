@@ -1,0 +1,86 @@
+"""The command `baselines`: what is stored of the tuned baselines, and how to tune them again on another machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import proxies
+from evosearch import arguments, directory
+from evosearch.baseline import FOLDER, NAMES, SETS, bar, from_record, path_of, stored, to_record
+from evosearch.config import Config, ConfigError
+from evosearch.measure import rate
+from evosearch.run import Prologue
+from evosearch.tuning import tune
+from evosearch.workers import open_workers
+from primitives.reference import reference
+
+DEADLINE = 1800.0  # seconds of one job; the longest tasks are tuned half a dozen sets at a time
+
+
+def stored_sets() -> list[tuple[str, ...]]:
+    """The sets of tasks whose baselines ship with the package: the default suite, each search and selection task."""
+    singles = (*proxies.of_tier("search"), *proxies.of_tier("selection"))
+    return list(dict.fromkeys([proxies.SUITE, *((name,) for name in singles)]))
+
+
+def show(console: Console, folder: Path = FOLDER) -> None:
+    """A row for each stored tuning: losses as geometric means, what is best, what was spent."""
+    table = Table(
+        "tasks", *NAMES, "bar", "its warm-up", "its rates", "trainings", "processor", box=None, pad_edge=False
+    )
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found = from_record(record)
+        best = found[bar(found)]
+        rates = ", ".join(f"{rate(e):.2g}" for e in best.exponents.values())
+        spent = f"{sum(t.trainings for t in found.values()) * len(record['tasks']):,}"
+        table.add_row(
+            " ".join(record["tasks"]), *(f"{math.exp(found[name].loss):.4f}" for name in NAMES), bar(found),
+            f"{best.warmup:.2g}", rates, spent, record["machine"].get("processor", ""),
+        )  # fmt: skip
+    console.print(table)
+
+
+def rerun(sets: Sequence[tuple[str, ...]], workers: int, console: Console, folder: Path = FOLDER) -> None:
+    """Tune the baselines of each set of tasks and store them, one file at a time."""
+    folder.mkdir(exist_ok=True)
+    pool = open_workers(workers, "evosearch.breed:make_context", (Config(),))
+    try:
+        run = Prologue(pool, DEADLINE).train
+        for tasks in sets:
+            began = time.monotonic()
+            tuned = {name: tune(reference(name), tasks, run, SETS) for name in NAMES}
+            seconds = time.monotonic() - began
+            record = to_record(tasks, tuned, seconds)
+            directory.write(folder / path_of(tasks).name, json.dumps(record, separators=(",", ":")) + "\n")
+            losses = ", ".join(f"{name} {math.exp(t.loss):.4f}" for name, t in tuned.items())
+            console.print(f"{' '.join(tasks)}: {losses} ({seconds:.0f} s)", soft_wrap=True)
+    finally:
+        pool.close()
+
+
+def baselines(args: argparse.Namespace) -> None:
+    """Show what is stored, or tune again."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    if not args.rerun:
+        if args.proxy:
+            raise ConfigError("--proxy says what to tune again; add --rerun.")
+        show(console)
+        return
+    sets = [arguments.tasks(args.proxy)] if args.proxy else stored_sets()
+    for name in {name for tasks in sets for name in tasks}:
+        proxies.get(name)  # refuses what is sealed or unknown before anything is trained
+    todo = sets if args.proxy or args.all else [tasks for tasks in sets if stored(tasks) is None]
+    if not todo:
+        console.print("All stored baselines are those of today's tasks; --all tunes them again all the same.")
+        return
+    rerun(todo, arguments.processes(arguments.workers(args.workers)), console)
