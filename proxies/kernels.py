@@ -179,3 +179,32 @@ def cross_entropy(
             for i in range(batch):
                 row[i] = row[i] * summed[i] - (share if label[i] == c else zero)
             bias_grad[r, c] = total(row)
+
+
+@compiled
+def squares(
+    z: np.ndarray,
+    bias: np.ndarray,
+    wanted: np.ndarray,
+    which: np.ndarray,
+    step: int,
+    bias_grad: np.ndarray,
+    loss: np.ndarray,
+) -> None:
+    """Mean squared error of the outputs z + bias: z [R, O, B] becomes the gradient of the mean over O and B.
+
+    Replica r wants wanted[which[r], step] ([data orders, steps, O, B]); bias_grad [R, O] and loss [R] are written.
+    """
+    replicas, outputs, batch = z.shape
+    squared, zero = np.empty(batch, z.dtype), z.dtype.type(0)
+    share, twice = z.dtype.type(1 / (outputs * batch)), z.dtype.type(2 / (outputs * batch))
+    for r in range(replicas):
+        squared[:] = zero
+        for o in range(outputs):
+            row, b, goal = z[r, o], bias[r, o], wanted[which[r], step, o]
+            for i in range(batch):
+                error = row[i] + b - goal[i]
+                squared[i] += error * error
+                row[i] = twice * error
+            bias_grad[r, o] = total(row)
+        loss[r] = total(squared) * share

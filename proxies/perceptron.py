@@ -1,4 +1,4 @@
-"""Perceptrons on handwritten digits: gradients by hand, matrix products in torch, the rest fused in numba."""
+"""Perceptrons for classes and for numbers: gradients by hand, matrix products in torch, the rest fused in numba."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from proxies import kernels
 from proxies.batches import Feed, gathered, held
-from proxies.data import Split, decorrelated, digits
+from proxies.data import Split, decorrelated
+from proxies.datasets import DATASETS, dataset
 from proxies.generic import GenericModel
 from proxies.inits import check, initial
 from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 Activation = Literal["tanh", "relu"]
-INPUTS, CLASSES = 64, 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Task:
     relu: bool
     feed: Feed
     rows: int  # at a step
+    classes: bool  # to tell apart by cross-entropy; else numbers to meet in mean square
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,14 @@ class Run:
 
 @lru_cache(maxsize=64)
 def block_of(task: Task, seed: int, block: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor], np.ndarray]:
-    """Of each step of a block: x [batch, inputs], its transpose, and labels int32 [steps, batch]."""
+    """Of each step of a block: x [batch, inputs], its transpose, and targets [steps, ...] as kernels read them."""
     x, y = gathered(task.data(), task.feed, seed, block, dtype, "cpu")
-    return list(x.unbind(0)), list(x.transpose(1, 2).contiguous().unbind(0)), y.numpy().astype(np.int32)
+    return list(x.unbind(0)), list(x.transpose(1, 2).contiguous().unbind(0)), for_kernels(y)
+
+
+def for_kernels(y: Tensor) -> np.ndarray:
+    """Targets as the losses in kernels.py read them: classes int32 [..., batch], numbers [..., outputs, batch]."""
+    return y.transpose(-1, -2).contiguous().numpy() if y.is_floating_point() else y.numpy().astype(np.int32)
 
 
 class Perceptron:
@@ -66,16 +72,17 @@ class Perceptron:
         self.b, self.db = [x.numpy() for x in weights[1::2]], [x.numpy() for x in grads[1::2]]
         self.WT = [w.transpose(1, 2) for w in self.W]
         self.a, self.d = self._arrays(task.rows), self._arrays(task.rows)
-        # The logits become their own gradient in place.
+        # The outputs become their own gradient in place.
         self.d[-1] = self.a[-1]
         self.aT = [a.transpose(1, 2) for a in self.a]
         self.a_np, self.d_np = [a.numpy() for a in self.a], [d.numpy() for d in self.d]
+        self.end = kernels.cross_entropy if task.classes else kernels.squares
         self.loss = torch.zeros(len(seeds), dtype=self.dtype)
         self.loss_np = self.loss.numpy()
         self.orders = list(dict.fromkeys(self.seeds))
         self.which = np.array([self.orders.index(seed) for seed in self.seeds])
         self.runs: list[Run] = []
-        self.labels = np.zeros((0, 0, 0), dtype=np.int32)
+        self.targets = np.zeros((0, 0, 0))
         self.block = -1
 
     def loss_and_grad(self, t: int) -> Tensor:
@@ -84,7 +91,7 @@ class Perceptron:
         for run in self.runs:
             torch.mm(run.weight, run.transposed[step], out=run.hidden)
         self._forward(self.a, self.a_np)
-        kernels.cross_entropy(self.a_np[-1], self.b[-1], self.labels, self.which, step, self.db[-1], self.loss_np)
+        self.end(self.a_np[-1], self.b[-1], self.targets, self.which, step, self.db[-1], self.loss_np)
         for k in range(len(self.W) - 1, 0, -1):
             torch.bmm(self.d[k], self.aT[k - 1], out=self.dW[k])
             torch.bmm(self.WT[k], self.d[k], out=self.d[k - 1])
@@ -96,9 +103,9 @@ class Perceptron:
     def loss_of(self, t: int, params: Sequence[Tensor], rows: slice = slice(None)) -> Tensor:
         """The losses of step t of some replicas at these parameters, with their graph."""
         step = self._step(t)
-        seen = [block_of(self.task, seed, self.block, self.dtype) for seed in self.seeds[rows]]
-        x = torch.stack([inputs[step] for inputs, _, _ in seen])
-        y = torch.stack([torch.from_numpy(labels[step]).long() for _, _, labels in seen])
+        data, feed = self.task.data(), self.task.feed
+        seen = [gathered(data, feed, seed, self.block, self.dtype, "cpu") for seed in self.seeds[rows]]
+        x, y = (torch.stack([array[step] for array in arrays]) for arrays in zip(*seen, strict=True))
         return autograd_loss(self.task.relu, params, (x, y))
 
     def _step(self, t: int) -> int:
@@ -116,8 +123,7 @@ class Perceptron:
         torch.mm(self.W[0].flatten(0, 1), x.t(), out=a[0].flatten(0, 1))
         self._forward(a, arrays)
         loss, unused = torch.zeros_like(self.loss), np.zeros_like(self.b[-1])
-        labels, first = y.numpy().astype(np.int32)[None, None], np.zeros_like(self.which)
-        kernels.cross_entropy(arrays[-1], self.b[-1], labels, first, 0, unused, loss.numpy())
+        self.end(arrays[-1], self.b[-1], for_kernels(y)[None, None], np.zeros_like(self.which), 0, unused, loss.numpy())
         return loss
 
     def _forward(self, a: list[Tensor], arrays: list[np.ndarray]) -> None:
@@ -131,7 +137,7 @@ class Perceptron:
         return [torch.zeros(w.shape[0], w.shape[1], examples, dtype=self.dtype) for w in self.W]
 
     def _load(self, block: int) -> None:
-        """Point the runs and the labels at a block of steps."""
+        """Point the runs and the targets at a block of steps."""
         self.block, first = block, 0
         self.runs.clear()
         for seed, group in groupby(self.seeds):
@@ -140,16 +146,21 @@ class Perceptron:
             arrays = (self.W[0], self.dW[0], self.a[0], self.d[0])
             weight, grad, hidden, delta = (array[some].flatten(0, 1) for array in arrays)
             self.runs.append(Run(weight, grad, hidden, delta, x, transposed))
-        self.labels = np.stack([block_of(self.task, seed, block, self.dtype)[2] for seed in self.orders])
+        self.targets = np.stack([block_of(self.task, seed, block, self.dtype)[2] for seed in self.orders])
 
 
 def autograd_loss(relu: bool, params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
-    """The same mathematics for torch.autograd: the truth in tests, and the path on other devices."""
+    """The same mathematics for torch.autograd: the truth in tests, and the path on other devices.
+
+    Integer targets [R, batch] are classes (cross-entropy), floats [R, batch, outputs] numbers (mean squared error).
+    """
     x, y = examples
     for k in range(0, len(params), 2):
         if k:
             x = x.relu() if relu else x.tanh()
         x = torch.baddbmm(params[k + 1].unsqueeze(1), x, params[k].transpose(1, 2))
+    if y.is_floating_point():
+        return (x - y).square().flatten(1).mean(1)
     chosen = x.log_softmax(2).gather(2, y.unsqueeze(2))
     return -chosen.flatten(1).mean(1)
 
@@ -166,43 +177,45 @@ def perceptron(
     hidden: Sequence[int] = (32,),
     activation: Activation = "tanh",
     *,
+    data: str = "digits",
     batch: int = 32,
     steps: int = 100,
-    label_noise: float = 0.0,
     floor: float = 0.01,
     ceiling: float = 5.0,
     warmup: float = 0.1,
     init: str = "fan_in_normal",
     batching: str = "mini",
     decorrelate: bool = False,
-    tier: str = "search",
+    **options: Any,
 ) -> Proxy:
-    """A perceptron 64 - hidden - 10 on digits, as a proxy.
+    """A perceptron as a proxy, as wide at its ends as its data: a name in proxies.datasets.DATASETS, with its options.
 
-    `init` is one of proxies.inits.INITS, with the gain of the activation; `batching` one of proxies.batches.BATCHINGS;
-    `decorrelate` whitens the inputs by PCA.
+    Classes are learned by cross-entropy, numbers by mean squared error. `init` is one of proxies.inits.INITS, with the
+    gain of the activation; `batching` one of proxies.batches.BATCHINGS; `decorrelate` whitens the inputs by PCA.
     """
     if not hidden or hidden[0] < 4 or batch < 2:
         # With fewer, MKL takes other kernels by the number of replicas, and results depend on the neighbours.
         raise ValueError("A perceptron needs at least 4 units in a first hidden layer and 2 examples a batch.")
     if activation not in ("tanh", "relu"):
         raise ValueError(f"The activation is tanh or relu, not {activation}.")
-    layers = list(pairwise((INPUTS, *hidden, CLASSES)))
+    load = dataset(data, **options)
+    load = partial(decorrelated, load) if decorrelate else load
+    x, y = load().train
+    classes = y.ndim == 1
+    widths = (x.shape[1], *hidden, int(y.max()) + 1 if classes else y.shape[1])
+    layers = list(pairwise(widths))
     shapes = tuple(shape for i, o in layers for shape in ((o, i), (o,)))
     names = tuple(f"layer{k}.{part}" for k in range(len(layers)) for part in ("weight", "bias"))
     roles = ("hidden", "vector") * len(hidden) + ("head", "vector")
     relu = activation == "relu"
     check(init)
-    data: Callable[[], Split] = partial(digits, label_noise, tier)
-    data = partial(decorrelated, data) if decorrelate else data
-    feed = Feed(steps, batch, batching).checked(data)
-    task = Task(data, relu, feed, feed.rows(data))
-    sizes = "-".join(str(n) for n in (INPUTS, *hidden, CLASSES))
+    feed = Feed(steps, batch, batching).checked(load)
+    task = Task(load, relu, feed, feed.rows(load), classes)
     products = sum(i * o for i, o in layers)
     return Proxy(
         name=name,
-        summary=f"{activation} perceptron {sizes} on handwritten digits"
-        + (f", {label_noise:.0%} of training labels random" if label_noise else "")
+        summary=f"{activation} perceptron {'-'.join(map(str, widths))} on {DATASETS[data].summary}"
+        + "".join(f", {option.replace('_', ' ')} {value}" for option, value in options.items())
         + ("" if init == "fan_in_normal" else f", {init} initialisation")
         + ("" if batching == "mini" else f", {batching} batches")
         + (", decorrelated inputs" if decorrelate else ""),
@@ -213,7 +226,7 @@ def perceptron(
         ceiling=ceiling,
         init=partial(initial, init, shapes, 2.0 if relu else 1.0),
         model=partial(_model, task),
-        data=data,
+        data=load,
         microseconds=round(1.75e-3 * products * task.rows / 32, 1),
         warmup=warmup,
     )

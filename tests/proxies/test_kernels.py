@@ -57,7 +57,7 @@ def test_manual_backward_is_autograd(hidden: tuple[int, ...], activation: Any) -
     loss = model.loss_and_grad(4)
     leaves = [view.clone().requires_grad_() for view in buffers.views(buffers.weights)]
     x = torch.stack([run.x[3] for run in model.runs])[[0, 0, 1]]
-    y = torch.from_numpy(model.labels[[0, 0, 1], 3]).long()
+    y = torch.from_numpy(model.targets[[0, 0, 1], 3]).long()
     truth = autograd_loss(activation == "relu", leaves, (x, y))
     torch.testing.assert_close(loss, truth.detach(), rtol=1e-12, atol=1e-14)
     slopes = torch.autograd.grad(truth.sum(), leaves)
