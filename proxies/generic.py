@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from proxies.batches import Feed, gathered, held
-from proxies.data import Split
+from proxies.data import Split, split_rows
 from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 # Parameters [R, *shape] and examples [R, batch, ...] to the loss of each replica [R].
@@ -95,7 +97,7 @@ def roles_of(module: nn.Module) -> tuple[str, ...]:
 def from_module(
     name: str,
     make_module: Callable[[], nn.Module],
-    data: Callable[[], Split],
+    data: Callable[[], Split | tuple[ArrayLike, ...]],
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
     *,
     summary: str = "",
@@ -110,11 +112,13 @@ def from_module(
 ) -> Proxy:
     """A plain torch module and its data (inputs first, targets last) as a proxy.
 
+    `data` gives a Split, or the arrays alone, which are then divided (see proxies.data.split_rows); it is called once.
     Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time. `batching` is one of
     proxies.batches.BATCHINGS; inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
     """
     module = make_module()
-    feed = Feed(steps, batch, batching).checked(data)
+    rows = _once(data, name)
+    feed = Feed(steps, batch, batching).checked(rows)
     named = dict(module.named_parameters())
 
     def init(seed: int) -> list[Tensor]:
@@ -128,15 +132,26 @@ def from_module(
         + ("" if batching == "mini" else f", {batching} batches"),
         layout=Layout(tuple(named), tuple(map(_shape, named.values())), roles or roles_of(module)),
         steps=steps,
-        batch=feed.rows(data),
+        batch=feed.rows(rows),
         floor=floor,
         ceiling=ceiling,
         init=init,
-        model=generic_model(_module_loss(module, loss), data, feed),
-        data=data,
+        model=generic_model(_module_loss(module, loss), rows, feed),
+        data=rows,
         microseconds=microseconds,
         warmup=warmup,
     )
+
+
+def _once(data: Callable[[], Split | tuple[ArrayLike, ...]], source: str) -> Callable[[], Split]:
+    """The data as a Split, the same in every call: what is made of its rows is kept by the split."""
+
+    @cache
+    def rows() -> Split:
+        found = data()
+        return found if isinstance(found, Split) else split_rows(*found, source=source)
+
+    return rows
 
 
 def _shape(value: Tensor) -> tuple[int, ...]:

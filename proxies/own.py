@@ -1,0 +1,124 @@
+"""The user's own tasks: functions without arguments, in any Python file, that return a Proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from proxies.data import Split
+from proxies.places import Place, TaskError
+from proxies.proxy import Buffers, Proxy
+from proxies.train import fill
+
+
+def function_of(place: Place) -> str:
+    """The name of the function that makes the proxy: as given, else `proxy`, else the only one that returns one."""
+    found = _functions(_module(place.path))
+    if place.function:
+        if place.function in found:
+            return place.function
+        raise TaskError(f"{place.path} has no function '{place.function}' without arguments; {_listed(found)}.")
+    annotated = [name for name, function in found.items() if _returns_a_proxy(function)]
+    for names in (["proxy"] if "proxy" in found else [], annotated, list(found)):
+        if len(names) == 1:
+            return names[0]
+    raise TaskError(f"{place.path} has no function 'proxy'; {_listed(annotated or found)}; say which as FILE.py:NAME.")
+
+
+def opened(place: Place) -> Proxy:
+    """The proxy of a function in a file, tried for one step; TaskError with file and line for what fails there.
+
+    Its name is that of the place, so that any process finds it again.
+    """
+    function = function_of(place)
+    with _blamed(place.path):
+        proxy = _functions(_module(place.path))[function]()
+    if not isinstance(proxy, Proxy):
+        kind = type(proxy).__name__
+        raise TaskError(f"{place.path}:{function} returns a {kind} and must return a Proxy; see from_module.")
+    proxy = replace(proxy, name=str(replace(place, function=function)))
+    with _blamed(place.path, f":{function} cannot be trained"), warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        loss = _try(proxy)
+    for warning in given:  # of what was tried in vain too, had it failed
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if not proxy.floor < loss < proxy.ceiling:
+        raise TaskError(
+            f"{place.path}:{function} starts at a loss of {loss:.3g}, which is not between its floor {proxy.floor:g} "
+            f"and its ceiling {proxy.ceiling:g}; a ceiling is two to three times the loss at the start."
+        )
+    return proxy
+
+
+def _try(proxy: Proxy) -> float:
+    """The validation loss of one replica at its start, having taken a gradient too."""
+    if not isinstance(proxy.data(), Split):
+        raise TypeError("the data function returns neither a Split nor arrays")
+    buffers = Buffers(proxy.layout, 1)
+    fill(buffers, proxy, [0])
+    model = proxy.model(buffers, [0])
+    model.loss_and_grad(1)
+    return float(model.loss_on("validation")[0])
+
+
+@cache
+def _module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TaskError(f"there is no file {path}; an own task is named FILE.py or FILE.py:NAME.")
+    name = f"own_task_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    if (folder := str(path.parent)) not in sys.path:
+        sys.path.append(folder)  # at the end: its neighbours can be imported, and hide nothing
+    with _blamed(path):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _functions(module: ModuleType) -> dict[str, Callable[[], Any]]:
+    """The public functions of the file itself that can be called without arguments."""
+    return {
+        name: function
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+        if all(
+            p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            for p in inspect.signature(function).parameters.values()
+        )
+    }  # fmt: skip
+
+
+def _returns_a_proxy(function: Callable[[], Any]) -> bool:
+    annotation = inspect.signature(function).return_annotation
+    return annotation is Proxy or (isinstance(annotation, str) and annotation.rpartition(".")[2] == "Proxy")
+
+
+def _listed(names: Any) -> str:
+    return f"there are {', '.join(names)}" if names else "it has no function without arguments"
+
+
+@contextmanager
+def _blamed(path: Path, otherwise: str = "") -> Iterator[None]:
+    """Whatever is raised inside as a TaskError in one sentence, with the line of the file."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
+        where = f", line {lines[-1]}" if lines else otherwise
+        reason = (error.msg if isinstance(error, SyntaxError) else str(error)).strip().splitlines() or ["no message"]
+        raise TaskError(f"{path}{where}: {type(error).__name__}: {reason[0].rstrip('.')}.") from error
