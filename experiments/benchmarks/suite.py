@@ -21,18 +21,18 @@ from pathlib import Path  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from throughput import EXPONENTS, mutants  # noqa: E402
+from throughput import EXPONENTS, forget, mutants  # noqa: E402
 
 import proxies  # noqa: E402
 from evosearch.machine import this_machine  # noqa: E402
-from evosearch.measure import compiled, measure  # noqa: E402
+from evosearch.measure import measure  # noqa: E402
 
 EACH = 32  # programs of a round: as many as a job of a search has
 
 
 def seconds_of(task: str, texts: list[str]) -> float:
     """CPU seconds for a program on a task."""
-    compiled.cache_clear()
+    forget()
     began = time.process_time()
     measure(texts, proxies.get(task), [0], [EXPONENTS] * len(texts))
     return (time.process_time() - began) / len(texts)

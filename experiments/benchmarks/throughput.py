@@ -32,8 +32,9 @@ import torch  # noqa: E402
 import proxies  # noqa: E402
 from evosearch.breed import describe  # noqa: E402
 from evosearch.config import Config  # noqa: E402
-from evosearch.measure import compiled, measure, rate  # noqa: E402
+from evosearch.measure import measure, parsed, rate  # noqa: E402
 from evosearch.mutate import MutationError, mutate, searchable  # noqa: E402
+from primitives.machines import batch  # noqa: E402
 from primitives.program import Program  # noqa: E402
 from primitives.reference import reference  # noqa: E402
 from primitives.text import parse  # noqa: E402
@@ -60,9 +61,15 @@ def mutants(count: int) -> list[str]:
     return list(texts.values())[:count]
 
 
+def forget() -> None:
+    """Parse and compile again what comes."""
+    parsed.cache_clear()
+    batch.compiled.cache_clear()
+
+
 def batch_round(texts: list[str]) -> float:
     """Programs per CPU second of the batch machine."""
-    compiled.cache_clear()
+    forget()
     began = time.process_time()
     measure(texts, proxies.get("digits"), [0], [EXPONENTS] * len(texts))
     return len(texts) / (time.process_time() - began)
