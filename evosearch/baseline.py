@@ -50,7 +50,7 @@ def stored(tasks: Sequence[str]) -> dict[str, Tuned] | None:
     if not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
-    return from_record(record) if record["definition"] == definition(tasks) else None
+    return from_record(record) if record["definition"] == (definition(tasks) or None) else None
 
 
 def path_of(tasks: Sequence[str]) -> Path:
@@ -62,7 +62,10 @@ def path_of(tasks: Sequence[str]) -> Path:
 
 def definition(tasks: Sequence[str]) -> str:
     """What a tuning depends on, as a hash: tasks, programs and budget."""
-    known = [repr(proxies.TASKS.get(task)) for task in tasks]
+    if not all(task in proxies.TASKS for task in tasks):
+        return ""  # a user's own task may change at any time
+    opened = map(proxies.get, tasks)
+    known = [(p.name, p.layout, p.steps, p.batch, p.bounds, p.warmup, p.summary) for p in opened]
     return hashlib.sha256(repr((known, [show(reference(n)) for n in NAMES], SETS, SEEDS)).encode()).hexdigest()
 
 

@@ -17,13 +17,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
-from scipy.stats import spearmanr  # noqa: E402
+import numpy as np
+from matplotlib import pyplot as plt
+from scipy.stats import spearmanr
 
-import proxies  # noqa: E402
-from evosearch.baseline import bar, stored  # noqa: E402
-from evosearch.score import GAIN_CAP, own_logs  # noqa: E402
+import proxies
+from evosearch.baseline import bar, stored
+from evosearch.score import GAIN_CAP, own_logs
 
 HERE = Path(__file__).parent
 DRAWS = 400  # of the bootstrap over programs
@@ -91,7 +91,7 @@ def greedy(found: dict[str, Array], tasks: Sequence[str], truth: Array) -> list[
         rest = [task for task in tasks if task not in chosen]
 
         def value(task: str) -> float:
-            score = np.mean([known[t] for t in (*chosen, task)], axis=0)  # noqa: B023
+            score = np.mean([known[t] for t in (*chosen, task)], axis=0)
             return rank(score, truth) + rank(score[better], truth[better])
 
         chosen.append(max(rest, key=value))

@@ -15,12 +15,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
+import numpy as np
+from matplotlib import pyplot as plt
 
-import proxies  # noqa: E402
-from evosearch.score import logs  # noqa: E402
-from evosearch.statistics import student  # noqa: E402
+import proxies
+from evosearch.score import logs
+from evosearch.statistics import student
 
 HERE = Path(__file__).parent
 BAR = "adamw (tuned)"

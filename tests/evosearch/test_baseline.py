@@ -74,8 +74,8 @@ def test_what_was_stored_is_what_was_tuned_and_stale_tunings_are_not_used(tmp_pa
     record = baseline.to_record(tasks, tuned, 1.0)
     baseline.path_of(tasks).write_text(json.dumps(record))
     assert baseline.stored(tasks) == tuned
-    task = dataclasses.replace(proxies.TASKS["digits"], options={"steps": 99})
-    monkeypatch.setitem(proxies.TASKS, "digits", task)
+    other = dataclasses.replace(proxies.get("digits"), steps=99)
+    monkeypatch.setattr(proxies, "get", lambda name: other)
     assert baseline.stored(tasks) is None
 
 
