@@ -53,6 +53,7 @@ def parser() -> Parser:
     baselines.add_argument("--all", action="store_true", help="with --rerun: all of them")
     baselines.add_argument("--proxy", action="append", metavar="NAME", help="with --rerun: for these tasks together")
     baselines.add_argument("--workers", metavar="N", default="auto", help="worker processes")
+    _add_compare(commands.add_parser("compare", help="programs side by side, tuned at equal budget, with intervals"))
     commands.add_parser("proxies", help="the tasks that programs are judged on")
     return top
 
@@ -83,6 +84,19 @@ def _add_resume(resume: argparse.ArgumentParser) -> None:
     resume.add_argument("--programs", metavar="+N", help="+N candidates more, or N in all")
     resume.add_argument("--budget", metavar="+TIME", help="time to go on for, as +10m")
     resume.add_argument("--workers", metavar="N", help="worker processes; the rows do not depend on them")
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    compare.add_argument("programs", nargs="+", metavar="PROGRAM", help="the first is what others are compared with")
+    compare.add_argument("--proxy", action="append", metavar="NAME", help="a task (repeatable), 'suite' or a tier")
+    compare.add_argument("--seeds", type=int, default=10, metavar="N", help="replicates of tuning and training")
+    compare.add_argument("--trials", type=int, default=16, metavar="K", help="trials of each tuning")
+    compare.add_argument("--constants", action="store_true", help="tune every constant, not weight decay alone")
+    compare.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same losses (default 0)")
+    compare.add_argument("--workers", metavar="N", default="auto", help="worker processes; 1 starts no Ray")
+    compare.add_argument("--json", metavar="FILE", help="write every replicate, choice and verdict")
+    compare.add_argument("--figure", metavar="FILE", help="draw gains and performance profile (.png, .svg, .pdf)")
+    compare.add_argument("--out", metavar="DIR", help="both of these, as DIR/compare.json and DIR/compare.png")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import proxies
-from evosearch import arguments, bars, catalogue, directory
+from evosearch import arguments, bars, catalogue, compare, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
@@ -161,6 +161,7 @@ def list_proxies(args: argparse.Namespace) -> None:
 
 
 COMMANDS = {
+    "compare": compare.compare,
     "baselines": bars.baselines,
     "run": run,
     "resume": resume,

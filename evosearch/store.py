@@ -115,6 +115,12 @@ class Store:
         [(count,)] = self.connection.execute("SELECT COUNT(*) FROM candidates WHERE number >= 0")
         return int(count)
 
+    def trained(self) -> int:
+        """How many of them were trained: those not met before, or measured again."""
+        query = "SELECT COUNT(*) FROM candidates WHERE number >= 0 AND stages != ''"
+        [(count,)] = self.connection.execute(query)
+        return int(count)
+
 
 def _to_sql(row: Row) -> tuple[Any, ...]:
     b, m = row.bred, row.measured
