@@ -28,8 +28,8 @@ def get(name: str, *, unseal: bool = False) -> Proxy:
     if place := place_of(name):
         return _placed(place)
     raise TaskError(
-        f"There is no proxy called {name!r}; there are {', '.join(sorted(TASKS))}, your own as FILE.py or FILE.py:NAME, "
-        f"and data on this disk as {', '.join(f'{kind}:PATH' for kind in DATA_SETS)}."
+        f"There is no proxy called {name!r}; there are {', '.join(sorted(TASKS))}, your own as FILE.py or "
+        f"FILE.py:NAME, and data on this disk as {', '.join(f'{kind}:PATH' for kind in DATA_SETS)}."
     )
 
 

@@ -10,10 +10,10 @@ from proxies.proxy import Proxy
 def points() -> tuple[np.ndarray, np.ndarray]:
     """Points in the plane [n, 2], and which spiral each is on [n]."""
     rng = np.random.default_rng(0)
-    turn = np.sqrt(rng.random(2000)) * 3 * np.pi  # radians from the centre
+    turn = np.sqrt(rng.random(2000)) * 2 * np.pi  # radians from the centre
     spiral = rng.integers(0, 2, 2000)
     angle = turn + np.pi * spiral
-    inputs = np.stack([turn * np.cos(angle), turn * np.sin(angle)], axis=1) / 5
+    inputs = np.stack([turn * np.cos(angle), turn * np.sin(angle)], axis=1) / 4
     return inputs + 0.05 * rng.standard_normal(inputs.shape), spiral
 
 
