@@ -21,7 +21,7 @@ import proxies
 from evosearch import arguments, directory, pictures, tables
 from evosearch.cautions import cautions
 from evosearch.config import ConfigError
-from evosearch.contest import Entrant, Results, check, contest
+from evosearch.contest import MOST_REPLICATES, Entrant, Results, check, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
 from evosearch.resolve import resolve
@@ -97,13 +97,13 @@ def _is_run(text: str) -> bool:
 
 def _tasks(args: argparse.Namespace) -> tuple[str, ...]:
     """The tasks; ConfigError for the first number or name that cannot be used."""
-    for option, value, least in (
-        ("--seeds", args.seeds, LEAST_SEEDS),
-        ("--trials", args.trials, 1),
-        ("--seed", args.seed, 0),
+    for option, value, least, most in (
+        ("--seeds", args.seeds, LEAST_SEEDS, MOST_REPLICATES),
+        ("--trials", args.trials, 1, 10_000),
+        ("--seed", args.seed, 0, 100_000),
     ):
-        if value < least:
-            raise ConfigError(f"{option} is {value} and must be at least {least}.")
+        if not least <= value <= most:
+            raise ConfigError(f"{option} is {value} and must be from {least} to {most}.")
     arguments.workers(args.workers)
     tasks = arguments.tasks(args.proxy or ["suite"])
     for name in tasks:

@@ -29,7 +29,8 @@ from proxies.proxy import Proxy
 Array = np.ndarray[Any, Any]
 Call = Callable[[str, Sequence[tuple[Any, ...]], Any], list[Any]]  # (handler, batches, shared) -> flat results
 FIRST_SEED = 3_000_000  # seeds from here on serve contests only
-SEEDS = 30_000  # of one contest
+MOST_REPLICATES = 10_000
+SEEDS = 30_000  # that one contest may take
 CHECKPOINTS = 20  # steps of a training at which the way to the target is watched
 TOGETHER = 32  # trainings of one job
 TIMED_REPLICAS, TIMED_STEPS, TIMED_RUNS = 8, 30, 3
@@ -111,6 +112,8 @@ def contest(
     A program's losses depend on its name and text and on the seed, not on who else is there or in which order.
     `run` trains (run.Prologue.call); `unseal` opens held-out tasks. ProgramError where a program cannot take part.
     """
+    if len({entrant.name for entrant in entrants}) < len(entrants) or not 0 < seeds <= MOST_REPLICATES:
+        raise ValueError(f"entrants have different names, and there are at most {MOST_REPLICATES:,} replicates.")
     for entrant in entrants:
         check(entrant)
     opened = [proxies.get(name, unseal=unseal) for name in tasks]
@@ -118,25 +121,25 @@ def contest(
     say(f"pilot: {len(WIDE)} learning rates for each program and task")
     texts = [show(entrant.program) for entrant in entrants]
     pilots = [
-        Training(task.name, pilot_seed(seed), text, tuple(map(float, WIDE)), task.warmup)
-        for task in opened
+        Training(name, pilot_seed(seed), text, tuple(map(float, WIDE)), task.warmup)
+        for name, task in zip(tasks, opened, strict=True)
         for text in texts
     ]
     best = iter(WIDE[_best(ended.validation)] for ended in _train(run, pilots, unseal))
     centres = np.array([[next(best) for _ in entrants] for _ in tasks], np.float64).T
     say(f"tuning: {trials} trials for each program, task and replicate")
-    chosen = _tuned(entrants, opened, centres, seeds, trials, seed, lambda items: _train(run, items, unseal))
+    chosen = _tuned(entrants, tasks, centres, seeds, trials, seed, lambda items: _train(run, items, unseal))
     say("training what was chosen on fresh seeds")
     finals = [
         Training(
-            task.name, training_seed(seed, r), chosen[e, k, r][0].text, (chosen[e, k, r][0].exponent,),
+            tasks[k], training_seed(seed, r), chosen[e, k, r][0].text, (chosen[e, k, r][0].exponent,),
             chosen[e, k, r][0].warmup, checkpoints(task.steps), True,
         )
         for k, task in enumerate(opened) for r in range(seeds) for e in range(len(entrants))
     ]  # fmt: skip
     ended = dict(zip(_places(shape), _train(run, finals, unseal), strict=True))
     say("timing steps")
-    seconds = [run("evosearch.contest:timings", [(text,)], (task.name, unseal)) for task in opened for text in texts]
+    seconds = [run("evosearch.contest:timings", [(text,)], (name, unseal)) for name in tasks for text in texts]
     return Results(
         names=tuple(entrant.name for entrant in entrants),
         tasks=tuple(tasks),
@@ -187,7 +190,7 @@ def _places(shape: Place) -> list[Place]:
 
 def _tuned(
     entrants: Sequence[Entrant],
-    opened: Sequence[Proxy],
+    tasks: Sequence[str],
     centres: Array,
     seeds: int,
     count: int,
@@ -195,13 +198,13 @@ def _tuned(
     train: Callable[[Sequence[Training]], list[Ended]],
 ) -> dict[Place, tuple[Trial, float]]:
     """The best trial of each place with its validation loss."""
-    places = _places((len(entrants), len(opened), seeds))
+    places = _places((len(entrants), len(tasks), seeds))
     drawn = []
     for e, k, r in places:
-        own = [seed, r, zlib.crc32(entrants[e].name.encode()), zlib.crc32(opened[k].name.encode())]
+        own = [seed, r, zlib.crc32(entrants[e].name.encode()), zlib.crc32(tasks[k].encode())]
         drawn.append(drawn_trials(entrants[e].program, entrants[e].free, centres[e, k], count, own))
     items = [
-        Training(opened[k].name, tuning_seed(seed, r), trial.text, (trial.exponent,), trial.warmup)
+        Training(tasks[k], tuning_seed(seed, r), trial.text, (trial.exponent,), trial.warmup)
         for (_, k, r), some in zip(places, drawn, strict=True)
         for trial in some
     ]
