@@ -1,0 +1,67 @@
+"""Who takes part in a validation: the best of a run's Pareto front, as found and tuned again, and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import proxies
+from evosearch.archive import Archive
+from evosearch.config import Config
+from evosearch.contest import Entrant
+from evosearch.funnel import BARS
+from evosearch.score import Baseline
+from evosearch.store import Store
+from evosearch.trials import Free
+from primitives.reference import reference
+from primitives.text import parse, show
+
+TUNED_AGAIN = 2  # of the best candidates
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A program, and what of it is tuned beside learning rate and warm-up."""
+
+    name: str
+    text: str
+    free: Free
+    candidate: str = ""  # number of the candidate, whose forms share it; a control has none
+
+    @property
+    def entrant(self) -> Entrant:
+        """As a contest takes it."""
+        return Entrant(self.name, parse(self.text), self.free)
+
+
+def archive_of(config: Config, store: Store, bar: Baseline) -> Archive:
+    """What a search knows, from its rows."""
+    archive = Archive(config.scoring, {name: proxies.get(name).bounds for name in config.proxies}, bar)
+    for bred, measured in store.founders():
+        archive.add(bred, measured)
+    for row in store.rows(0):
+        if row.measured is None:
+            continue
+        if not row.known:
+            archive.add(row.bred, row.measured)
+        elif row.measured.status == "ok":
+            archive.more(archive.entries[row.bred.fingerprint], row.measured)
+    return archive
+
+
+def candidates(archive: Archive, most: int) -> list[Contender]:
+    """The best of the Pareto front, at most so many, as they were found; then the best few with all constants free."""
+    found = [entry.bred for entry in archive.front() if entry.bred.number >= 0][:most]
+    as_found = [Contender(f"{b.number}", b.text, (), f"{b.number}") for b in found]
+    again = [Contender(f"{b.number}, tuned again", b.text, "all", f"{b.number}") for b in found[:TUNED_AGAIN]]
+    return as_found + again
+
+
+def controls(names: Iterable[str], store: Store, at_random: Archive) -> list[Contender]:
+    """Tuned AdamW, NAdamW and Lion, the starting programs of these names once more, and the best of random search."""
+    bars = [Contender(name, show(reference(name.partition(",")[0])), "all") for name in BARS]
+    lion = Contender("lion, tuned", show(reference("lion")), ("weight_decay",))
+    starts = zip(names, store.founders(), strict=True)
+    again = [Contender(f"the start, {name}", bred.text, ()) for name, (bred, _) in starts]
+    lucky = [entry for entry in at_random.ranking() if entry.bred.number >= 0][:1]
+    return [*bars, lion, *again, *(Contender("best at random", entry.bred.text, ()) for entry in lucky)]
