@@ -10,15 +10,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 import proxies
-from evosearch.measure import rate, trained
+from evosearch.measure import rate
 from evosearch.score import logs
+from evosearch.trainings import Call, Ended, Training, train_all
 from evosearch.trials import WIDE, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
 from primitives.graph import graph
@@ -27,13 +26,10 @@ from primitives.text import show
 from proxies.proxy import Proxy
 
 Array = np.ndarray[Any, Any]
-Call = Callable[[str, Sequence[tuple[Any, ...]], Any], list[Any]]  # (handler, batches, shared) -> flat results
 FIRST_SEED = 3_000_000  # seeds from here on serve contests only
 MOST_REPLICATES = 10_000
 SEEDS = 30_000  # that one contest may take
 CHECKPOINTS = 20  # steps of a training at which the way to the target is watched
-TOGETHER = 32  # trainings of one job
-TIMED_REPLICAS, TIMED_STEPS, TIMED_RUNS = 8, 30, 3
 
 
 @dataclass(frozen=True)
@@ -74,28 +70,6 @@ class Results:
     trainings: int  # in all: pilot, trials and replicates
 
 
-@dataclass(frozen=True)
-class Training:
-    """An item of work: one program at some learning rates on one seed."""
-
-    task: str
-    seed: int
-    text: str
-    exponents: tuple[float, ...]
-    warmup: float
-    watch: tuple[int, ...] = ()
-    test: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Ended:
-    """Losses of a Training: [rates], and [watched steps, rates] on the way."""
-
-    validation: Array
-    test: Array
-    watched: Array
-
-
 def contest(
     entrants: Sequence[Entrant],
     tasks: Sequence[str],
@@ -125,10 +99,10 @@ def contest(
         for name, task in zip(tasks, opened, strict=True)
         for text in texts
     ]
-    best = iter(WIDE[_best(ended.validation)] for ended in _train(run, pilots, unseal))
+    best = iter(WIDE[_best(ended.validation)] for ended in train_all(run, pilots, unseal))
     centres = np.array([[next(best) for _ in entrants] for _ in tasks], np.float64).T
     say(f"tuning: {trials} trials for each program, task and replicate")
-    chosen = _tuned(entrants, tasks, centres, seeds, trials, seed, lambda items: _train(run, items, unseal))
+    chosen = _tuned(entrants, tasks, centres, seeds, trials, seed, lambda items: train_all(run, items, unseal))
     say("training what was chosen on fresh seeds")
     finals = [
         Training(
@@ -137,9 +111,9 @@ def contest(
         )
         for k, task in enumerate(opened) for r in range(seeds) for e in range(len(entrants))
     ]  # fmt: skip
-    ended = dict(zip(_places(shape), _train(run, finals, unseal), strict=True))
+    ended = dict(zip(_places(shape), train_all(run, finals, unseal), strict=True))
     say("timing steps")
-    seconds = [run("evosearch.contest:timings", [(text,)], (name, unseal)) for name in tasks for text in texts]
+    seconds = [run("evosearch.trainings:timings", [(text,)], (name, unseal)) for name in tasks for text in texts]
     return Results(
         names=tuple(entrant.name for entrant in entrants),
         tasks=tuple(tasks),
@@ -243,47 +217,5 @@ def _choices(chosen: dict[Place, tuple[Trial, float]], shape: Place) -> tuple[tu
     return tuple(tuple(tuple(choice(*chosen[e, k, r]) for r in seeds) for k in tasks) for e in entrants)
 
 
-def _train(run: Call, items: Sequence[Training], unseal: bool) -> list[Ended]:
-    """Trains all, in jobs of neighbours that share task and seed."""
-    batches: list[tuple[Training, ...]] = []
-    for _, group in groupby(items, lambda item: (item.task, item.seed)):
-        some = tuple(group)
-        size = max(1, TOGETHER // len(some[0].exponents))
-        batches += [some[i : i + size] for i in range(0, len(some), size)]
-    return run("evosearch.contest:trainings", batches, unseal)
-
-
-# What workers do.
-
-
 def make_context() -> None:
     """Workers of a contest need nothing but their items."""
-
-
-def trainings(context: Any, unseal: bool, items: Sequence[Training]) -> list[Ended]:
-    """Handler: trains each item; neighbours that share task, seed and steps to watch in one batch."""
-    found: list[Ended] = []
-    for _, group in groupby(items, lambda i: (i.task, i.seed, i.watch, i.test, len(i.exponents))):
-        some = tuple(group)
-        first = some[0]
-        ended = trained(
-            [item.text for item in some], proxies.get(first.task, unseal=unseal), [first.seed],
-            [item.exponents for item in some], warmups=[item.warmup for item in some], test=first.test,
-            watch=first.watch,
-        )  # fmt: skip
-        found += [Ended(ended.validation[i, 0], ended.test[i, 0], ended.watched[:, i, 0]) for i in range(len(some))]
-    return found
-
-
-def timings(context: Any, shared: tuple[str, bool], items: Sequence[str]) -> list[float]:
-    """Handler: seconds of a whole step (gradients and update) of one replica, the quickest of a few short runs."""
-    name, unseal = shared
-    proxy = proxies.get(name, unseal=unseal)
-    rates = [tuple(float(-20 - k) for k in range(TIMED_REPLICAS))]  # so small that nothing is dropped
-
-    def seconds(text: str) -> float:
-        start = perf_counter()
-        trained([text], proxy, [0], rates, steps=TIMED_STEPS)
-        return (perf_counter() - start) / (TIMED_STEPS * TIMED_REPLICAS)
-
-    return [min(seconds(text) for _ in range(TIMED_RUNS)) for text in items]
