@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 import proxies
 from evosearch.config import ConfigError
 
 
-def tasks(given: list[str]) -> tuple[str, ...]:
-    """The names of tasks; "suite", "search" and "selection" stand for all of theirs."""
+def tasks(given: Sequence[str]) -> tuple[str, ...]:
+    """The names of tasks, with whole paths; "suite", "search" and "selection" stand for all of theirs."""
     groups = {"suite": proxies.SUITE, "search": proxies.of_tier("search"), "selection": proxies.of_tier("selection")}
-    return tuple(dict.fromkeys(name for item in given for name in groups.get(item, (item,))))
+    return tuple(dict.fromkeys(proxies.full_name(name) for item in given for name in groups.get(item, (item,))))
 
 
 def workers(text: str) -> int:

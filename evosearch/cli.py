@@ -54,7 +54,9 @@ def parser() -> Parser:
     baselines.add_argument("--proxy", action="append", metavar="NAME", help="with --rerun: for these tasks together")
     baselines.add_argument("--workers", metavar="N", default="auto", help="worker processes")
     _add_compare(commands.add_parser("compare", help="programs side by side, tuned at equal budget, with intervals"))
-    commands.add_parser("proxies", help="the tasks that programs are judged on")
+    tasks = commands.add_parser("proxies", help="the tasks that programs are judged on: by tier, with size and cost")
+    tasks.add_argument("names", nargs="*", metavar="NAME", help="only these, your own too (FILE.py, mnist:DIR)")
+    tasks.add_argument("--json", action="store_true", help="as JSON")
     return top
 
 

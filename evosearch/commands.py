@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-import proxies
-from evosearch import arguments, bars, catalogue, compare, directory
+from evosearch import arguments, bars, catalogue, compare, directory, suite
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
@@ -27,8 +25,9 @@ from evosearch.workers import WorkerError, open_workers
 from primitives.bytecode import UnsupportedError
 from primitives.export import source
 from primitives.program import ProgramError
+from proxies import TaskError
 
-MISTAKES = (ConfigError, MutationError, ProgramError, StoreError, UnsupportedError, WorkerError)
+MISTAKES = (ConfigError, MutationError, ProgramError, StoreError, TaskError, UnsupportedError, WorkerError)
 """Errors whose text is a sentence for the user."""
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -111,7 +110,7 @@ def _configured(args: argparse.Namespace) -> Config:
     evolution = _changed(config.evolution, start=tuple(args.start) if args.start else None)
     config = _changed(
         config,
-        proxies=arguments.tasks(args.proxy) if args.proxy else None,
+        proxies=arguments.tasks(args.proxy or config.proxies),
         programs=args.programs,
         budget=None if args.budget is None else arguments.seconds(args.budget),
         workers=None if args.workers is None else arguments.workers(args.workers),
@@ -150,16 +149,6 @@ def export(args: argparse.Namespace) -> None:
     print(f"Wrote {path}: from {path.stem} import {found[1] if found else program.name}")
 
 
-def list_proxies(args: argparse.Namespace) -> None:
-    """The tasks, their size and cost."""
-    table = Table("name", "parameters", "steps", "batch", "ms a training", "what", box=None, pad_edge=False)
-    for name, task in proxies.TASKS.items():
-        p = proxies.made(task)
-        cost = f"{p.microseconds * p.steps / 1000:.2g}"
-        table.add_row(name, f"{sum(p.layout.sizes):,}", str(p.steps), str(p.batch), cost, p.summary)
-    console.print(table)
-
-
 COMMANDS = {
     "compare": compare.compare,
     "baselines": bars.baselines,
@@ -168,5 +157,5 @@ COMMANDS = {
     "list": catalogue.list_programs,
     "inspect": catalogue.inspect,
     "export": export,
-    "proxies": list_proxies,
+    "proxies": suite.list_proxies,
 }

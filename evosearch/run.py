@@ -181,6 +181,7 @@ def go(
     if config.evolution.lag * config.evolution.block < under_way:
         say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
     _note_machine(store, say)
+    _note_tasks(config, store, say)
     prologue = Prologue(workers, config.scoring.deadline)
     references = prepare(config, store, prologue, say)
     search = Search(config, store, workers, references.bar, store.founders())
@@ -208,6 +209,18 @@ def _note_machine(store: Store, say: Callable[[str], None]) -> None:
         store.put("machine", now)
     elif changed := differences(then, now):
         say(f"note: {changed}; rows from here on may differ from those of an uninterrupted run")
+
+
+def _note_tasks(config: Config, store: Store, say: Callable[[str], None]) -> None:
+    """Record the files that tasks are made from; say so where one has changed since the run began."""
+    now = {name: mark for name in config.proxies if (mark := proxies.digest(name))}
+    then = store.get("tasks")
+    if then is None:
+        store.put("tasks", now)
+        return
+    for name, mark in now.items():
+        if then.get(name) != mark:
+            say(f"note: the file of {proxies.shown(name)} has changed; rows from here on are on another task")
 
 
 def contestants(search: Search, references: References, prologue: Prologue) -> list[Contestant]:
