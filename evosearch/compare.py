@@ -21,7 +21,7 @@ import proxies
 from evosearch import arguments, directory, pictures, tables
 from evosearch.cautions import cautions
 from evosearch.config import ConfigError
-from evosearch.contest import MOST_REPLICATES, Entrant, Results, check, contest
+from evosearch.contest import MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
 from evosearch.resolve import resolve
@@ -84,7 +84,6 @@ def named(specs: Sequence[str], constants: bool = False) -> list[Entrant]:
         name = spec if met[spec] == 1 else f"{spec} ({met[spec]})"
         program = resolve(spec)
         entrants.append(Entrant(name, program, "all") if constants else Entrant(name, program))
-        check(entrants[-1])
     return entrants
 
 

@@ -20,8 +20,7 @@ from evosearch.score import logs
 from evosearch.trainings import Call, Ended, Training, train_all
 from evosearch.trials import WIDE, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
-from primitives.graph import graph
-from primitives.program import Program, ProgramError
+from primitives.program import Program
 from primitives.text import show
 from proxies.proxy import Proxy
 
@@ -84,12 +83,10 @@ def contest(
     """Every entrant on every task, `seeds` times; the first entrant is the reference and sets the targets.
 
     A program's losses depend on its name and text and on the seed, not on who else is there or in which order.
-    `run` trains (run.Prologue.call); `unseal` opens held-out tasks. ProgramError where a program cannot take part.
+    `run` trains (run.Prologue.call); `unseal` opens held-out tasks.
     """
     if len({entrant.name for entrant in entrants}) < len(entrants) or not 0 < seeds <= MOST_REPLICATES:
         raise ValueError(f"entrants have different names, and there are at most {MOST_REPLICATES:,} replicates.")
-    for entrant in entrants:
-        check(entrant)
     opened = [proxies.get(name, unseal=unseal) for name in tasks]
     shape = len(entrants), len(tasks), seeds
     say(f"pilot: {len(WIDE)} learning rates for each program and task")
@@ -124,14 +121,6 @@ def contest(
         centres=np.vectorize(rate)(centres),
         trainings=shape[0] * shape[1] * (len(WIDE) + seeds * (trials + 1)),
     )
-
-
-def check(entrant: Entrant) -> None:
-    """ProgramError with one sentence where a program carries a schedule of its own."""
-    if any(node.op == "input" and node.value == "T" for node in graph(entrant.program).nodes):
-        raise ProgramError(
-            f"'{entrant.name}' carries a schedule of its own over T, and all run under one; name it without."
-        )
 
 
 def checkpoints(steps: int) -> tuple[int, ...]:

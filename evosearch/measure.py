@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from primitives.bytecode import Bytecode
+from primitives.graph import graph
 from primitives.machines import batch
 from primitives.program import Program
 from primitives.text import parse
@@ -35,13 +36,24 @@ def compiled(text: str) -> Bytecode:
     return batch.compiled(parsed(text))
 
 
+@lru_cache(maxsize=4096)
+def scheduled(program: Program) -> bool:
+    """Whether a program carries a schedule of its own: it reads the planned steps T."""
+    return any(node.op == "input" and node.value == "T" for node in graph(program).nodes)
+
+
 class ProgramStepper:
-    """Moves the replicas of a training by their programs."""
+    """Moves the replicas of a training by their programs; who carries a schedule gets its full rate at every step."""
 
     def __init__(self, programs: Sequence[Program], program_of: Array, base_lr: Array, steps: int, buffers: Buffers):
         layout, memory = buffers.layout, (buffers.weights, buffers.grads, buffers.offsets)
         self.machines = batch.Machines(programs, program_of, layout.shapes, *memory, base_lr, steps, layout.roles)
-        self.step = self.machines.step
+        self.own = np.array([scheduled(program) for program in programs])[program_of]
+        self.base_lr = base_lr
+
+    def step(self, t: int, lr: Array, loss: Any) -> None:
+        """Update every replica's weights and states in place; lr [R] is this step's rate, t counts from 1."""
+        self.machines.step(t, np.where(self.own, self.base_lr, lr) if self.own.any() else lr, loss)
 
     def attach(self, oracle: ModelOracle) -> None:
         """Who answers what programs ask of the loss."""
@@ -49,6 +61,7 @@ class ProgramStepper:
 
     def keep(self, alive: Array, buffers: Buffers) -> None:
         """Go on with the replicas where `alive` [R] is true."""
+        self.own, self.base_lr = self.own[alive], self.base_lr[alive]
         self.machines.keep(alive, buffers.weights, buffers.grads, buffers.offsets)
 
 
