@@ -26,6 +26,18 @@ TASKS: dict[str, Task] = {
         Task("digits", "search", "perceptron:perceptron", learns=0.15),
         Task("least_squares", "search", "least_squares:least_squares", learns=0.5),
         Task("transformer", "search", "transformer:transformer"),
+        Task("digits_convolution", "selection", "convolution:convolution", {"tier": "selection"}, learns=0.2),
+        Task("digits_autoencoder", "selection", "autoencoder:autoencoder", {"tier": "selection"}, learns=0.15),
+        Task("text_recurrent", "selection", "recurrent:reader", {"tier": "selection"}, learns=0.72),
+        Task("copying", "held out", "recurrent:copying", learns=0.6),
+        Task("adding", "held out", "recurrent:adding", learns=0.05),
+        Task(
+            "text_transformer",
+            "held out",
+            "transformer:transformer",
+            {"width": 20, "layers": 2, "length": 12, "units": 40, "steps": 160, "tier": "held out"},
+            learns=0.85,
+        ),
     )
 }
 

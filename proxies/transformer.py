@@ -15,6 +15,7 @@ from proxies.batches import Feed
 from proxies.data import CLASSES, text
 from proxies.generic import generic_model
 from proxies.inits import INITS, check
+from proxies.layers import cross_entropy, embedded, linear
 from proxies.proxy import Layout, Proxy
 
 
@@ -22,11 +23,11 @@ from proxies.proxy import Layout, Proxy
 class Size:
     """Width, number of blocks, length of the text seen, attention heads, units of the perceptrons."""
 
-    width: int = 16
-    layers: int = 1
-    length: int = 16
-    heads: int = 2
-    units: int = 32
+    width: int
+    layers: int
+    length: int
+    heads: int
+    units: int
 
 
 def layout_of(size: Size) -> Layout:
@@ -50,11 +51,6 @@ def layout_of(size: Size) -> Layout:
     return Layout(names, shapes, roles)
 
 
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """x [R, n, in] through each replica's matrix [R, out, in]."""
-    return torch.bmm(x, weight.transpose(1, 2))
-
-
 def normed(x: Tensor, gain: Tensor) -> Tensor:
     """Layer norm over the width of x [R, n, d] with each replica's gain [R, d]."""
     return functional.layer_norm(x, x.shape[-1:]) * gain.unsqueeze(1)
@@ -75,11 +71,7 @@ def attention(x: Tensor, inner: Tensor, outer: Tensor, size: Size, hidden: Tenso
 def logits(params: Sequence[Tensor], tokens: Tensor, size: Size) -> Tensor:
     """Scores of the next class, [R, batch * length, classes], for tokens [R, batch, length]."""
     embedding, position, *blocks, gain, head = params
-    replicas = tokens.shape[0]
-    # Replica r looks into its own rows of one long table.
-    rows = tokens + CLASSES * torch.arange(replicas, device=tokens.device).view(-1, 1, 1)
-    x = functional.embedding(rows, embedding.flatten(0, 1)) + position.unsqueeze(1)
-    x = x.flatten(1, 2)
+    x = (embedded(tokens, embedding) + position.unsqueeze(1)).flatten(1, 2)
     ones = torch.full((size.length, size.length), -torch.inf, dtype=x.dtype, device=x.device)
     future = ones.triu(1)
     for k in range(0, len(blocks), 6):
@@ -92,10 +84,7 @@ def logits(params: Sequence[Tensor], tokens: Tensor, size: Size) -> Tensor:
 def next_byte_loss(size: Size, params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
     """Cross-entropy of each next class, in nats, mean over batch and positions, for each replica [R]."""
     (windows,) = examples
-    scores = logits(params, windows[:, :, :-1], size)
-    targets = windows[:, :, 1:].reshape(-1)
-    losses = functional.cross_entropy(scores.flatten(0, 1), targets, reduction="none")
-    return losses.view(len(windows), -1).mean(1)
+    return cross_entropy(logits(params, windows[:, :, :-1], size), windows[:, :, 1:])
 
 
 def _init(size: Size, rule: str, seed: int) -> list[Tensor]:
@@ -117,27 +106,33 @@ def _init(size: Size, rule: str, seed: int) -> list[Tensor]:
 
 def transformer(
     name: str,
-    size: Size | None = None,
+    width: int = 16,
+    layers: int = 1,
+    length: int = 16,
+    heads: int = 2,
+    units: int = 32,
     *,
     batch: int = 4,
     steps: int = 200,
     floor: float = 0.5,
     warmup: float = 0.1,
     init: str = "fan_in_normal",
+    tier: str = "search",
 ) -> Proxy:
     """A transformer on the text of the standard library as a proxy; losses are in nats per byte.
 
-    `init` is one of proxies.inits.INITS, for the matrices that are no embeddings. One window a step is `batch=1`.
+    `units` are those of the perceptrons; `tier` says whose files are read. `init` is one of proxies.inits.INITS, for
+    the matrices that are no embeddings. One window a step is `batch=1`.
     """
     check(init)
-    size = Size() if size is None else size
-    if size.width % size.heads:
-        raise ValueError(f"A width of {size.width} does not divide among {size.heads} heads.")
+    if width % heads:
+        raise ValueError(f"A width of {width} does not divide among {heads} heads.")
+    size = Size(width, layers, length, heads, units)
     layout = layout_of(size)
-    data = partial(text, size.length)
+    data = partial(text, length, tier)
     return Proxy(
         name=name,
-        summary=f"transformer d{size.width} L{size.layers} S{size.length} on Python source, byte by byte"
+        summary=f"transformer d{width} L{layers} S{length} on Python source, byte by byte"
         + ("" if init == "fan_in_normal" else f", {init} initialisation"),
         layout=layout,
         steps=steps,
