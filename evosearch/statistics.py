@@ -122,7 +122,7 @@ def replicates_needed(values: Array, level: float = LEVEL, power: float = POWER)
     if mean == 0:
         return math.inf
     quantiles = float(ndtri((1 + level) / 2) + ndtri(power))
-    return max(3.0, math.ceil((quantiles * spread / mean) ** 2 + 1))
+    return max(3.0, math.ceil((quantiles * spread / mean) ** 2 + 2))  # 2: for Student in place of the normal
 
 
 def steps_to_target(steps: Array) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from evosearch import statistics
 from evosearch.contest import Results
 from evosearch.score import GAIN_CAP
-from evosearch.statistics import LEVEL, Estimate
+from evosearch.statistics import DRAWS, LEVEL, Estimate
 
 Array = np.ndarray[Any, Any]
 Word = Literal["better", "worse", "undecided"]
@@ -53,8 +53,8 @@ class Verdict:
     seconds: float  # of a step over the first's, geometric mean over tasks
 
 
-def verdicts(results: Results, level: float = LEVEL) -> tuple[Verdict, ...]:
-    """A verdict on each entrant but the first, in order."""
+def verdicts(results: Results, level: float = LEVEL, draws: int = DRAWS) -> tuple[Verdict, ...]:
+    """A verdict on each entrant but the first, in order; `draws` of each bootstrap."""
     gains = statistics.gains(results.test)
     means = [statistics.mean_over_tasks(values) for values in gains[1:]]
     primary = [statistics.student(values, level) for values in means]
@@ -75,9 +75,9 @@ def verdicts(results: Results, level: float = LEVEL) -> tuple[Verdict, ...]:
                 adjusted=adjusted[i],
                 verdict=word(estimate, adjusted[i], level),
                 simultaneous=(wide.low, wide.high),
-                bootstrap=statistics.bootstrap(statistics.capped_mean, gains[i + 1], level=level),
+                bootstrap=statistics.bootstrap(statistics.capped_mean, gains[i + 1], level=level, draws=draws),
                 improvement=float(statistics.improvement(own, first)),
-                improvement_interval=statistics.bootstrap(statistics.improvement, own, first, level=level),
+                improvement_interval=statistics.bootstrap(statistics.improvement, own, first, level=level, draws=draws),
                 by_task=tuple(OnTask(task, e, p, word(e, p, level), ratio) for task, e, p, ratio in rows),
                 without=_without(results.tasks, gains[i + 1], level),
                 needed=statistics.replicates_needed(values, level),
