@@ -17,6 +17,7 @@ from primitives.export import source
 from primitives.program import Program
 from primitives.readable import readable
 from primitives.text import parse, show
+from proxies import shown
 
 
 def create(directory: Path, config: Config) -> Store:
@@ -73,7 +74,7 @@ def write_best(directory: Path, archive: Archive, config: Config) -> None:
         return
     best = front[0]
     program = named(best, "best", len(config.proxies), entry_rate(best))
-    rates = ", ".join(f"{rate(e):.2g} on {proxy}" for proxy, e in best.exponents.items())
+    rates = ", ".join(f"{rate(e):.2g} on {shown(name)}" for name, e in best.exponents.items())
     notes = [
         f"Best learning rates in the search: {rates}.",
         f"Found under a schedule of {archive.baseline.warmup:.0%} linear warm-up, then cosine decay; use one alike.",

@@ -14,6 +14,7 @@ from evosearch.config import Config
 from evosearch.meter import Meter
 from primitives.readable import readable
 from primitives.text import parse, show_expr
+from proxies import shown
 
 if TYPE_CHECKING:
     from evosearch.final import Line
@@ -89,7 +90,7 @@ def update_text(text: str) -> str:
 def show_result(console: Console, result: Result, config: Config) -> None:
     """The table of the best programs beside AdamW and Lion, the verdict, and what to type next."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("program", "score", *config.proxies):
+    for name in ("program", "score", *map(shown, config.proxies)):
         table.add_column(name, no_wrap=True)
     for name in ("lr", "length", "states", "cost", "in search"):
         table.add_column(name, justify="right", no_wrap=True)
