@@ -54,6 +54,9 @@ def parser() -> Parser:
     baselines.add_argument("--proxy", action="append", metavar="NAME", help="with --rerun: for these tasks together")
     baselines.add_argument("--workers", metavar="N", default="auto", help="worker processes")
     _add_compare(commands.add_parser("compare", help="programs side by side, tuned at equal budget, with intervals"))
+    _add_validate(
+        commands.add_parser("validate", help="a search's best on tasks it never saw: selection, then held out")
+    )
     tasks = commands.add_parser("proxies", help="the tasks that programs are judged on: by tier, with size and cost")
     tasks.add_argument("names", nargs="*", metavar="NAME", help="only these, your own too (FILE.py, mnist:DIR)")
     tasks.add_argument("--json", action="store_true", help="as JSON")
@@ -99,6 +102,19 @@ def _add_compare(compare: argparse.ArgumentParser) -> None:
     compare.add_argument("--json", metavar="FILE", help="write every replicate, choice and verdict")
     compare.add_argument("--figure", metavar="FILE", help="draw gains and performance profile (.png, .svg, .pdf)")
     compare.add_argument("--out", metavar="DIR", help="both of these, as DIR/compare.json and DIR/compare.png")
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("directory", metavar="DIR", help="the directory of the run")
+    validate.add_argument("--seeds", type=int, default=8, metavar="N", help="replicates of tuning and training")
+    validate.add_argument("--trials", type=int, default=16, metavar="K", help="trials of each tuning")
+    validate.add_argument("--candidates", type=int, default=6, metavar="M", help="at most, of the Pareto front")
+    validate.add_argument("--selection", action="append", metavar="NAME", help="a task to choose on (repeatable)")
+    validate.add_argument("--held-out", action="append", metavar="NAME", help="a task to judge on (repeatable)")
+    validate.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same losses (default 0)")
+    validate.add_argument("--workers", metavar="N", default="auto", help="worker processes; 1 starts no Ray")
+    validate.add_argument("--json", metavar="FILE", help="write every loss and what follows from them")
+    validate.add_argument("--again", action="store_true", help="look again where it was validated before; is counted")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

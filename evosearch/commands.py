@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from evosearch import arguments, bars, catalogue, compare, directory, suite
+from evosearch import arguments, bars, catalogue, compare, directory, suite, validate
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.mutate import MutationError
@@ -151,6 +151,7 @@ def export(args: argparse.Namespace) -> None:
 
 COMMANDS = {
     "compare": compare.compare,
+    "validate": validate.validate,
     "baselines": bars.baselines,
     "run": run,
     "resume": resume,

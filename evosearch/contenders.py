@@ -9,13 +9,14 @@ import proxies
 from evosearch.archive import Archive
 from evosearch.config import Config
 from evosearch.contest import Entrant
-from evosearch.funnel import BARS
+from evosearch.run import References
 from evosearch.score import Baseline
 from evosearch.store import Store
 from evosearch.trials import Free
 from primitives.reference import reference
 from primitives.text import parse, show
 
+BARS = ("adamw", "nadamw")
 TUNED_AGAIN = 2  # of the best candidates
 
 
@@ -27,6 +28,7 @@ class Contender:
     text: str
     free: Free
     candidate: str = ""  # number of the candidate, whose forms share it; a control has none
+    bar: bool = False  # whether it can be the bar
 
     @property
     def entrant(self) -> Entrant:
@@ -57,11 +59,17 @@ def candidates(archive: Archive, most: int) -> list[Contender]:
     return as_found + again
 
 
-def controls(names: Iterable[str], store: Store, at_random: Archive) -> list[Contender]:
-    """Tuned AdamW, NAdamW and Lion, the starting programs of these names once more, and the best of random search."""
-    bars = [Contender(name, show(reference(name.partition(",")[0])), "all") for name in BARS]
-    lion = Contender("lion, tuned", show(reference("lion")), ("weight_decay",))
-    starts = zip(names, store.founders(), strict=True)
-    again = [Contender(f"the start, {name}", bred.text, ()) for name, (bred, _) in starts]
+def controls(references: References, starts: Iterable[str], store: Store, at_random: Archive) -> list[Contender]:
+    """AdamW and NAdamW, of which the best is the bar; Lion; the starting programs once more; the best at random.
+
+    AdamW and NAdamW stand here with all constants tuned, and with those that were tuned for the search: with these the
+    search began, and what changes nothing but names must not be better than the bar.
+    """
+    found = [Contender(f"{name}, tuned", show(reference(name)), "all", bar=True) for name in BARS]
+    found += [Contender(f"{name}, as in the search", references.tuned[name].text, (), bar=True) for name in BARS]
+    found += [Contender("lion, tuned", show(reference("lion")), ("weight_decay",))]
+    for name, (bred, _) in zip(starts, store.founders(), strict=True):
+        if name not in BARS:
+            found.append(Contender(f"the start, {name}", bred.text, ()))
     lucky = [entry for entry in at_random.ranking() if entry.bred.number >= 0][:1]
-    return [*bars, lion, *again, *(Contender("best at random", entry.bred.text, ()) for entry in lucky)]
+    return [*found, *(Contender("best at random", entry.bred.text, ()) for entry in lucky)]

@@ -1,6 +1,6 @@
 """The funnel's rules: who goes on from the selection tier, who wins on the held-out one, what is said of each task.
 
-The bar is the better of tuned AdamW and tuned NAdamW. On either tier a candidate passes if its mean capped gain over
+The bar is the best that AdamW and NAdamW can do. On either tier a candidate passes if its mean capped gain over
 the bar is above 0 for certain: the lower end of its interval is, where the intervals of all candidates hold together.
 Pure functions of losses; a winner that is none comes about in at most 5 % of funnels.
 """
@@ -18,7 +18,6 @@ from evosearch.contest import Results
 from evosearch.statistics import LEVEL, Estimate
 
 Array = np.ndarray[Any, Any]
-BARS = ("adamw, tuned", "nadamw, tuned")
 MOST = 3  # programs that see the held-out tasks
 MARGIN = 0.05  # of a gain, that is 5 % of the loss: what may count as no worse
 
@@ -70,10 +69,10 @@ class Standing:
         return self.gain.low > 0
 
 
-def bar(losses: Losses) -> str:
-    """The better of the tuned AdamW and NAdamW, by validation loss; test losses choose nothing."""
+def bar(losses: Losses, names: Sequence[str]) -> str:
+    """The best of some programs by validation loss; test losses choose nothing."""
     means = np.log(losses.validation).mean(axis=(1, 2))
-    return min(BARS, key=lambda name: float(means[losses.names.index(name)]))
+    return min(names, key=lambda name: float(means[losses.names.index(name)]))
 
 
 def standings(losses: Losses, bar: str, names: Sequence[str], level: float = LEVEL) -> tuple[Standing, ...]:
