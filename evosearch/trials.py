@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from evosearch.measure import STEPS_PER_DECADE
-from evosearch.mutate import constant_sites, scaled_at, update_of
+from evosearch.mutate import MutationError, constant_sites, scaled_at, searchable
 from primitives.graph import canonical
 from primitives.program import Program
 from primitives.text import show
@@ -116,9 +116,11 @@ def with_constants(program: Program, constants: dict[str, float]) -> Program:
 
 
 def _inline(program: Program) -> list[object]:
-    """The numbers inside a text as a search writes it; none in other forms, where they may be structure."""
-    flat = canonical(program)
-    return [] if update_of(flat) is None else list(constant_sites(flat))
+    """The numbers inside a text that a search may have written; in other texts they are structure, and stay."""
+    try:
+        return list(constant_sites(searchable(program)))
+    except MutationError:
+        return []
 
 
 def _rounded(value: float) -> float:
