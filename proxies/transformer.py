@@ -21,20 +21,21 @@ from proxies.proxy import Layout, Proxy
 
 @dataclass(frozen=True)
 class Size:
-    """Width, number of blocks, length of the text seen, attention heads, units of the perceptrons."""
+    """Width, number of blocks, length of the text seen, attention heads, units of the perceptrons, classes of bytes."""
 
     width: int
     layers: int
     length: int
     heads: int
     units: int
+    classes: int = CLASSES
 
 
 def layout_of(size: Size) -> Layout:
     """Embeddings, then for each block 6 parameters in the order that `logits` reads them, then norm and head."""
     d = size.width
     rows: list[tuple[str, tuple[int, ...], str]] = [
-        ("embedding", (CLASSES, d), "embedding"),
+        ("embedding", (size.classes, d), "embedding"),
         ("position", (size.length, d), "embedding"),
     ]
     for k in range(size.layers):
@@ -46,7 +47,7 @@ def layout_of(size: Size) -> Layout:
             (f"block{k}.perceptron_in", (size.units, d), "hidden"),
             (f"block{k}.perceptron_out", (d, size.units), "hidden"),
         ]
-    rows += [("gain", (d,), "vector"), ("head", (CLASSES, d), "head")]
+    rows += [("gain", (d,), "vector"), ("head", (size.classes, d), "head")]
     names, shapes, roles = zip(*rows, strict=True)
     return Layout(names, shapes, roles)
 
@@ -87,7 +88,7 @@ def next_byte_loss(size: Size, params: Sequence[Tensor], examples: Sequence[Tens
     return cross_entropy(logits(params, windows[:, :, :-1], size), windows[:, :, 1:])
 
 
-def _init(size: Size, rule: str, seed: int) -> list[Tensor]:
+def initial_weights(size: Size, rule: str, seed: int) -> list[Tensor]:
     """Gains and the size of embeddings at 1, matrices by the rule (of INITS), the head a tenth of that scale."""
     rng = np.random.default_rng(seed)
     layout = layout_of(size)
@@ -139,7 +140,7 @@ def transformer(
         batch=batch,
         floor=floor,
         ceiling=10.0,
-        init=partial(_init, size, init),
+        init=partial(initial_weights, size, init),
         model=generic_model(partial(next_byte_loss, size), data, Feed(steps, batch)),
         data=data,
         microseconds=round(2e-4 * sum(layout.sizes) * size.length * batch),
