@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import proxies
-from evosearch.baseline import bound
 from evosearch.breed import make_context
 from evosearch.evaluate import Candidate, Hurdles, evaluate
 from evosearch.measure import measure, rate
 from evosearch.score import Baseline
+from primitives.graph import canonical
 from primitives.reference import reference
 from primitives.text import parse, show
 from proxies.train import train, train_torch
 from tests.evosearch.small import SMALL, scoring
 
-ADAMW, SGD, LION = (show(bound(reference(name), {})) for name in ("adamw", "sgd", "lion"))
+ADAMW, SGD, LION = (show(canonical(reference(name))) for name in ("adamw", "sgd", "lion"))
 BROKEN = "def f(w, g, *, lr=1):\n    return w - lr * log(g - g)\n"
 SCALED = "def f(w, g, *, lr=1):\n    x1 = clip(g, -0.01, 0.01)\n    return w - lr * x1\n"
 GRID = (-12, -8, -4)
@@ -143,3 +143,27 @@ def test_what_needs_more_than_tensors_costs_its_neighbours_nothing_and_learns():
     for i, k in enumerate((0, 1, 0, 2)):
         np.testing.assert_array_equal(together[i], alone[k])
     assert together[:, :, :2].min() < 1
+
+
+def test_who_carries_a_schedule_has_the_full_rate_at_every_step():
+    proxy, rates = proxies.get("digits"), np.array([rate(-3), rate(-2), rate(40)])
+    text = "def own(w, g, *, lr=1):\n    return w - lr * (1 - t / T) * g\n"
+
+    class Own:
+        def __init__(self, buffers):
+            self.buffers = buffers
+
+        def step(self, t, lr, loss):
+            views = (self.buffers.views(self.buffers.weights), self.buffers.views(self.buffers.grads))
+            for w, g in zip(*views, strict=True):
+                for r, one in enumerate(rates[: len(w)]):
+                    w[r] -= float(one * (1 - t / 40)) * g[r]
+
+        def keep(self, alive, buffers):
+            assert alive.tolist() == [True, True, False]  # the last rate diverges
+            self.buffers = buffers
+
+    wanted = train(proxy, [3] * 3, rates, Own, steps=40).validation
+    found = measure([text, SGD], proxy, [3], [(-3, -2, 40)] * 2, steps=40)
+    np.testing.assert_allclose(found[0, 0], wanted, rtol=1e-4)
+    np.testing.assert_array_equal(found[1], measure([SGD], proxy, [3], [(-3, -2, 40)], steps=40)[0])

@@ -44,6 +44,7 @@ def test_rows_come_back_exactly(store: Store) -> None:
     assert [again.row(row.bred.number) for row in ROWS] == ROWS
     assert again.row(99) is None
     assert again.count() == 4  # founders are not candidates
+    assert again.trained() == 2
     assert [row.bred.number for row in again.rows(1, 3)] == [1, 2]
     assert [row.bred.number for row in again.rows(end=0)] == [-1]
     again.close()
