@@ -33,11 +33,11 @@ def reconstruction_loss(params: Sequence[Tensor], examples: Sequence[Tensor]) ->
 
 def autoencoder(
     name: str,
-    hidden: Sequence[int] = (24, 8),
+    hidden: Sequence[int] = (32, 24, 16),
     *,
     batch: int = 24,
-    steps: int = 400,
-    floor: float = 0.01,
+    steps: int = 300,
+    floor: float = 0.005,
     ceiling: float = 0.6,
     warmup: float = 0.1,
     init: str = "fan_in_normal",
@@ -69,6 +69,6 @@ def autoencoder(
         init=partial(initial, init, shapes, 1.0),
         model=generic_model(reconstruction_loss, data, Feed(steps, batch)),
         data=data,
-        microseconds=50.0,
+        microseconds=round(3e-4 * sum(i * o for i, o in pairwise(widths)) * batch, 1),
         warmup=warmup,
     )

@@ -97,6 +97,6 @@ def convolution(
         init=partial(initial, init, layout.shapes, 2.0),
         model=generic_model(_loss, data, Feed(steps, batch)),
         data=data,
-        microseconds=150.0,
+        microseconds=round(0.35 * sum(channels) * batch),
         warmup=warmup,
     )

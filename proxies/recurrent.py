@@ -182,7 +182,8 @@ def reader(
     layout = layout_of(cell, width, width, CLASSES, embedding=CLASSES)
     summary = f"{cell} network d{width} S{length} on Python source, byte by byte"
     data = partial(text, length, tier)
-    return _proxy(name, summary, cell, layout, data, next_byte_loss, batch, steps, (0.5, 10.0), 100.0, warmup)
+    cost = 0.6 * GATES[cell] * length * batch
+    return _proxy(name, summary, cell, layout, data, next_byte_loss, batch, steps, (0.5, 10.0), cost, warmup)
 
 
 def copying(
@@ -205,7 +206,8 @@ def copying(
     layout = layout_of(cell, symbols + 2, width, symbols)
     summary = f"{cell} network d{width} that copies {length} of {symbols} symbols after {delay} blanks"
     data = partial(copying_data, symbols, length, delay, problem)
-    return _proxy(name, summary, cell, layout, data, recall_loss, batch, steps, (0.01, 5.0), 100.0, warmup)
+    cost = 0.22 * GATES[cell] * (2 * length + delay) * batch
+    return _proxy(name, summary, cell, layout, data, recall_loss, batch, steps, (0.01, 5.0), cost, warmup)
 
 
 def adding(
@@ -226,4 +228,5 @@ def adding(
     layout = layout_of(cell, 2, width, 1)
     summary = f"{cell} network d{width} that adds 2 of {length} numbers"
     data = partial(adding_data, length, problem)
-    return _proxy(name, summary, cell, layout, data, sum_loss, batch, steps, (1e-3, 3.0), 100.0, warmup)
+    cost = 0.1 * GATES[cell] * length * batch
+    return _proxy(name, summary, cell, layout, data, sum_loss, batch, steps, (1e-3, 3.0), cost, warmup)

@@ -143,6 +143,6 @@ def transformer(
         init=partial(initial_weights, size, init),
         model=generic_model(partial(next_byte_loss, size), data, Feed(steps, batch)),
         data=data,
-        microseconds=round(2e-4 * sum(layout.sizes) * size.length * batch),
+        microseconds=round(3.2e-4 * sum(layout.sizes) * length * batch),
         warmup=warmup,
     )
