@@ -39,16 +39,17 @@ def validate(args: argparse.Namespace) -> None:
         raise ConfigError(f"cannot write {args.json}: there is no such directory.")
     config, store = directory.reopen(path)
     try:
-        kept = load(path)
-        if kept is not None and kept.next is None and not args.again:
+        found = load(path)
+        if found is not None and found.next is None and not args.again:
             console.print("Validated before; to look at the tasks again, which is counted, add --again.\n")
         else:
-            kept = _made(_plan(args, config), kept, args.again, Run(path, config, store), console, workers, began)
-        validation_tables.show(console, kept, store.count())
+            plan = _plan(args, config)
+            found = _measured(plan, found, args.again, Run(path, config, store), workers, Meter(console, began))
+        validation_tables.show(console, found, store.count())
     finally:
         store.close()
     if args.json:
-        directory.write(Path(args.json), json.dumps(validation_tables.report(kept), indent=1) + "\n")
+        directory.write(Path(args.json), json.dumps(validation_tables.report(found), indent=1) + "\n")
 
 
 @dataclass(frozen=True)
@@ -60,43 +61,49 @@ class Run:
     store: Store
 
 
-def _made(
-    plan: Plan, kept: Validation | None, again: bool, run: Run, console: Console, workers: int, began: float
-) -> Validation:
-    """The whole validation: what is left of one that was interrupted, or a new one."""
-    unfinished = kept is not None and kept.next is not None
-    if kept is not None and unfinished and kept.plan != plan and not again:
-        raise ConfigError(
-            f"a validation of {run.path} with other options was interrupted; use those, or --again to begin anew."
-        )
-    going_on = kept if kept is not None and unfinished and kept.plan == plan else None
-    programs = run.store.count() if going_on is None else going_on.programs
+def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, workers: int, meter: Meter) -> Validation:
+    """A complete validation: the rest of one that was interrupted, or a new one. It is kept as it grows."""
+    found = _unfinished(plan, before, again, run.path)
+    programs = run.store.count() if found is None else found.programs
     if run.store.get("prologue") is None or not programs:
         raise StoreError(f"{run.path} has no candidates yet; go on with `evosearch resume {run.path}`.")
+    at_random = control.at_random(run.config, programs)
+    command = shlex.join(["evosearch", *sys.argv[1:]])
     pool: Workers | None = None
     try:
-        with Meter(console, began) as meter:
-            at_random = control.at_random(run.config, programs)
+        with meter:
             compile_machines(run.config.proxies, meter.say)
             pool = open_workers(workers, "evosearch.breed:make_context", (at_random,))
-            if going_on is None:
-                earlier = () if kept is None else (*kept.earlier, *kept.concluded())
-                going_on = _begun(plan, run, at_random, pool, meter, earlier)
-                save(going_on, run.path)
-            console.print(_cost(going_on, max(1, workers)), soft_wrap=True, markup=False)
-            command = shlex.join(["evosearch", *sys.argv[1:]])
+            if found is None:
+                earlier = () if before is None else (*before.earlier, *before.concluded())
+                found = _begun(plan, run, at_random, pool, meter, earlier)
+                save(found, run.path)
+            meter.console.print(_cost(found, max(1, workers)), soft_wrap=True, markup=False)
             call = Prologue(Counted(pool, meter), DEADLINE).call
-            while tier := going_on.next:
+            while tier := found.next:
                 meter.say(f"{tier} tier")
-                going_on = measure(going_on, tier, run.path, run.config.seed, command, call, meter.say)
-                save(going_on, run.path)
-            return going_on
+                found = measure(found, tier, run.path, run.config.seed, command, call, meter.say)
+                save(found, run.path)
+            return found
     except KeyboardInterrupt:
-        console.print("\nStopped; the same command goes on from the tier that is finished.")
+        meter.console.print("\nStopped; the same command goes on from the tier that is finished.")
         raise
     finally:
         if pool is not None:
             pool.close()
+
+
+def _unfinished(plan: Plan, before: Validation | None, again: bool, path: Path) -> Validation | None:
+    """The validation to go on with; ConfigError where one was interrupted that is another."""
+    if before is None or before.next is None:
+        return None
+    if before.plan == plan:
+        return before
+    if again:
+        return None
+    raise ConfigError(
+        f"a validation of {path} with other options was interrupted; use those, or --again to begin anew."
+    )
 
 
 def _begun(
@@ -165,6 +172,6 @@ def _cost(validation: Validation, workers: int) -> str:
     minutes = trainings * sum(micro) / len(micro) / workers / 60e6
     left = plan.trainings(validation.most_judged, len(plan.held_out))
     return (
-        f"{count} programs on {len(micro)} selection tasks: about {trainings:,} trainings, {minutes:.1f} min on "
-        f"{workers} worker{'s' * (workers > 1)}; then at most {left:,} on {len(plan.held_out)} held-out tasks."
+        f"{count} programs on {len(micro)} selection tasks: about {trainings:,} trainings, at least {minutes:.1f} min "
+        f"on {workers} worker{'s' * (workers > 1)}; then at most {left:,} on {len(plan.held_out)} held-out tasks."
     )

@@ -147,6 +147,31 @@ def test_an_interrupted_validation_goes_on_from_the_tier_it_had_finished(here, c
     assert purposes(here) == ["selection", "held out", "held out"]
 
 
+OWN = """
+from proxies.least_squares import least_squares
+
+
+def easy():
+    return least_squares("easy", 8, 4, steps=20, problem=300)
+
+
+def hard():
+    return least_squares("hard", 8, 4, steps=20, problem=301, noise=0.3)
+"""
+
+
+def test_own_tasks_are_never_sealed_and_looks_at_them_are_counted_all_the_same(here, capsys):
+    (here / "own.py").write_text(OWN)
+    options = ["--selection", "own.py:easy", "--held-out", "own.py:hard"]
+    assert main(["validate", "run", *CHEAP, *options]) == 0
+    assert "Selection: own.py:easy; no look at these tasks before." in said(capsys)
+    [look, *_] = ledger.looks(here / "ledger.jsonl")
+    assert look.tasks == (f"{here / 'own.py'}:easy",)
+    assert ledger.before([f"{here / 'own.py'}:easy"]).looks == 1
+    assert main(["validate", "run", "--selection", "own.py:easy", "--held-out", "own.py:easy", "--again"]) == 2
+    assert "both to choose and to judge" in capsys.readouterr().err
+
+
 def test_random_search_goes_on_where_it_was_interrupted(here, capsys, monkeypatch):
     commit = Search._commit
 
