@@ -6,33 +6,36 @@ from functools import cache
 
 import numpy as np
 
-from proxies.data import Split, divided
+from proxies.data import Split, split_rows
 
 TABLES = ("breast_cancer", "diabetes", "wine")
-TRAIN, VALIDATION = 0.6, 0.2  # parts of the rows; the rest is for the test
 
 
 @cache
 def tabular(name: str) -> Split:
     """A table of scikit-learn: inputs [n, columns] and classes [n], or one number for each row [n, 1].
 
-    The rows come in a fixed random order. Inputs, and numbers to predict, have mean 0 and variance 1 over the rows to
-    train on; the other rows are moved and scaled by the same amounts.
+    Inputs, and numbers to predict, have mean 0 and variance 1 over the rows to train on; the other rows are moved and
+    scaled by the same amounts.
     """
     if name not in TABLES:
         raise ValueError(f"There is no table called {name!r}; there are {', '.join(TABLES)}.")
     from sklearn import datasets
 
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(x))
-    train, validation = round(TRAIN * len(x)), round((TRAIN + VALIDATION) * len(x))
-    x = _standardised(x[order], train)
-    is_class = np.issubdtype(y.dtype, np.integer)
-    y = y[order].astype(np.int64) if is_class else _standardised(y[order, None], train)
-    return divided((x, y), (0, train, validation, len(x)), f"{name} of scikit-learn")
+    targets = y if np.issubdtype(y.dtype, np.integer) else y[:, None]
+    return standardised(split_rows(x, targets, source=f"{name} of scikit-learn"))
 
 
-def _standardised(x: np.ndarray, train: int) -> np.ndarray:
-    """Columns with mean 0 and variance 1 over the first `train` rows."""
-    first = x[:train]
-    return np.asarray((x - first.mean(axis=0)) / first.std(axis=0))
+def standardised(split: Split) -> Split:
+    """The same rows, each column of floats [n, columns] with mean 0 and variance 1 over the rows to train on."""
+    arrays = [_standardised(*parts) for parts in zip(split.train, split.validation, split.test, strict=True)]
+    train, validation, test = zip(*arrays, strict=True)
+    return Split(train, validation, test, split.sources)
+
+
+def _standardised(train: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    if train.dtype.kind != "f":
+        return train, *others
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    return tuple((x - mean) / deviation for x in (train, *others))

@@ -20,15 +20,58 @@ class Task:
     learns: float = 0.8  # AdamW's validation loss over that at the start, the best of three rates, is below this
 
 
+def _perceptron(name: str, tier: Tier, *, learns: float = 0.8, **options: Any) -> Task:
+    return Task(name, tier, "perceptron:perceptron", options, learns)
+
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("digits", "search", "perceptron:perceptron", learns=0.15),
         Task("least_squares", "search", "least_squares:least_squares", learns=0.5),
         Task("transformer", "search", "transformer:transformer"),
+        _perceptron("digits_narrow", "search", learns=0.45, hidden=(16, 16), label_noise=0.2, batch=8, steps=80),
+        _perceptron("digits_deep", "search", learns=0.15, hidden=(24, 24, 24, 24), activation="relu"),
+        _perceptron("digits_long", "search", learns=0.08, hidden=(16, 16), batch=16, steps=1000),
         Task("digits_convolution", "selection", "convolution:convolution", {"tier": "selection"}, learns=0.2),
-        Task("digits_autoencoder", "selection", "autoencoder:autoencoder", {"tier": "selection"}, learns=0.15),
+        Task("digits_autoencoder", "selection", "autoencoder:autoencoder", {"tier": "selection"}, learns=0.1),
         Task("text_recurrent", "selection", "recurrent:reader", {"tier": "selection"}, learns=0.72),
+        _perceptron(
+            "wine",
+            "selection",
+            learns=0.1,
+            data="wine",
+            floor=0.02,
+            ceiling=4.0,
+            hidden=(16, 16),
+            activation="relu",
+            batch=16,
+            steps=30,
+        ),
+        _perceptron("diabetes", "selection", data="diabetes", floor=0.02, ceiling=4.0, hidden=(24,), batch=16),
+        _perceptron(
+            "teacher_student",
+            "selection",
+            learns=0.2,
+            data="teacher_student",
+            floor=0.04,
+            ceiling=4.0,
+            noise=0.2,
+            hidden=(24,),
+            batch=16,
+            steps=150,
+        ),
+        _perceptron(
+            "modular_addition",
+            "selection",
+            learns=0.7,
+            data="modular_addition",
+            floor=0.02,
+            ceiling=10.0,
+            hidden=(32,),
+            activation="relu",
+            steps=300,
+        ),
         Task("copying", "held out", "recurrent:copying", learns=0.6),
         Task("adding", "held out", "recurrent:adding", learns=0.05),
         Task(
@@ -36,7 +79,16 @@ TASKS: dict[str, Task] = {
             "held out",
             "transformer:transformer",
             {"width": 20, "layers": 2, "length": 12, "units": 40, "steps": 160, "tier": "held out"},
-            learns=0.85,
+        ),
+        _perceptron(
+            "breast_cancer",
+            "held out",
+            learns=0.2,
+            data="breast_cancer",
+            floor=0.02,
+            ceiling=2.0,
+            hidden=(8, 8, 8),
+            batch=8,
         ),
     )
 }
