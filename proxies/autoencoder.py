@@ -38,7 +38,7 @@ def autoencoder(
     batch: int = 24,
     steps: int = 300,
     floor: float = 0.005,
-    ceiling: float = 0.6,
+    ceiling: float = 0.5,
     warmup: float = 0.1,
     init: str = "fan_in_normal",
     tier: str = "search",
