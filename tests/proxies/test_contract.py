@@ -7,7 +7,7 @@ so that a long training costs no more than a short one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 import proxies
+from proxies import formats, local, transformer
 from proxies.data import digits
 from proxies.generic import from_module
 from proxies.perceptron import perceptron
+from proxies.places import Place, place_of
 from proxies.proxy import Buffers, Model, Proxy
 from proxies.train import fill, train
+from tests.proxies import disk
 from tests.proxies.steppers import AdamW
 
 RATES = np.array([3e-3, 1e-2, 3e-2])
@@ -39,14 +42,32 @@ VARIANTS: dict[str, Callable[[], Proxy]] = {
 }
 
 
+TINY = transformer.Size(width=8, layers=1, length=6, heads=2, units=8, classes=256)
+ON_DISK: dict[str, Callable[[Place], Proxy]] = {
+    "cifar10": partial(local.images, formats.cifar10, (3, 4, 2), steps=20, batch=3),
+    "mnist": partial(local.images, formats.mnist, (2, 3), steps=20, batch=4),
+    "text": partial(local.text, size=TINY, steps=20, batch=3),
+}
+
+
+@cache
+def on_disk(kind: str, folder: Path) -> Proxy:
+    """The task of this kind, smaller, on little data."""
+    place = place_of(disk.write(kind, folder))
+    assert place is not None
+    return ON_DISK[kind](place)
+
+
 @cache
 def proxy_of(name: str) -> Proxy:
     # Held-out tasks too: that a task works is no look at how a program does.
     return VARIANTS[name]() if name in VARIANTS else proxies.get(name, unseal=True)
 
 
-@pytest.fixture(params=[*proxies.TASKS, *VARIANTS])
-def proxy(request: pytest.FixtureRequest) -> Proxy:
+@pytest.fixture(params=[*proxies.TASKS, *VARIANTS, *ON_DISK])
+def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
+    if request.param in ON_DISK:
+        return on_disk(request.param, tmp_path_factory.getbasetemp() / "on_disk")
     return proxy_of(request.param)
 
 
