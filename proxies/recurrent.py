@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proxies.batches import Feed
 from proxies.data import CLASSES, Split, text
-from proxies.generic import BatchedLoss, generic_model
+from proxies.generic import generic_model
 from proxies.inits import fan_in_normal
 from proxies.layers import affine, cross_entropy, embedded
 from proxies.proxy import Layout, Proxy
@@ -94,6 +94,8 @@ def sum_loss(cell: Cell, params: Sequence[Tensor], examples: Sequence[Tensor]) -
 
 def layout_of(cell: Cell, inputs: int, width: int, outputs: int, embedding: int = 0) -> Layout:
     """Input, hidden, bias, head and its bias; before them a table of `embedding` rows, if any."""
+    if cell not in CELLS:
+        raise ValueError(f"There is no cell called {cell!r}; there are {', '.join(CELLS)}.")
     gates = GATES[cell] * width
     rows: list[tuple[str, tuple[int, ...], str]] = [
         ("input", (gates, inputs), "hidden"),
@@ -135,32 +137,22 @@ def _init(cell: Cell, layout: Layout, seed: int) -> list[Tensor]:
 
 
 def _proxy(
-    name: str,
-    summary: str,
     cell: Cell,
     layout: Layout,
     data: Callable[[], Split],
     loss: Callable[[Cell, Sequence[Tensor], Sequence[Tensor]], Tensor],
-    batch: int,
-    steps: int,
-    bounds: tuple[float, float],
-    microseconds: float,
-    warmup: float,
+    feed: Feed,
+    **fixed: Any,
 ) -> Proxy:
-    batched: BatchedLoss = partial(loss, cell)
+    """What the three networks have in common; `fixed` are the other fields of their records."""
     return Proxy(
-        name=name,
-        summary=summary,
         layout=layout,
-        steps=steps,
-        batch=batch,
-        floor=bounds[0],
-        ceiling=bounds[1],
+        steps=feed.steps,
+        batch=feed.batch,
         init=partial(_init, cell, layout),
-        model=generic_model(batched, data, Feed(steps, batch)),
+        model=generic_model(partial(loss, cell), data, feed),
         data=data,
-        microseconds=microseconds,
-        warmup=warmup,
+        **fixed,
     )
 
 
@@ -183,7 +175,10 @@ def reader(
     summary = f"{cell} network d{width} S{length} on Python source, byte by byte"
     data = partial(text, length, tier)
     cost = 0.6 * GATES[cell] * length * batch
-    return _proxy(name, summary, cell, layout, data, next_byte_loss, batch, steps, (0.5, 10.0), cost, warmup)
+    return _proxy(
+        cell, layout, data, next_byte_loss, Feed(steps, batch),
+        name=name, summary=summary, floor=0.5, ceiling=10.0, microseconds=round(cost, 1), warmup=warmup,
+    )  # fmt: skip
 
 
 def copying(
@@ -207,7 +202,10 @@ def copying(
     summary = f"{cell} network d{width} that copies {length} of {symbols} symbols after {delay} blanks"
     data = partial(copying_data, symbols, length, delay, problem)
     cost = 0.22 * GATES[cell] * (2 * length + delay) * batch
-    return _proxy(name, summary, cell, layout, data, recall_loss, batch, steps, (0.01, 5.0), cost, warmup)
+    return _proxy(
+        cell, layout, data, recall_loss, Feed(steps, batch),
+        name=name, summary=summary, floor=0.01, ceiling=5.0, microseconds=round(cost, 1), warmup=warmup,
+    )  # fmt: skip
 
 
 def adding(
@@ -229,4 +227,7 @@ def adding(
     summary = f"{cell} network d{width} that adds 2 of {length} numbers"
     data = partial(adding_data, length, problem)
     cost = 0.1 * GATES[cell] * length * batch
-    return _proxy(name, summary, cell, layout, data, sum_loss, batch, steps, (1e-3, 3.0), cost, warmup)
+    return _proxy(
+        cell, layout, data, sum_loss, Feed(steps, batch),
+        name=name, summary=summary, floor=1e-3, ceiling=3.0, microseconds=round(cost, 1), warmup=warmup,
+    )  # fmt: skip

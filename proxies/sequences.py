@@ -35,6 +35,8 @@ def adding(length: int, seed: int) -> Split:
     Numbers are uniform in [0, 1]; one marker is 1 in each half of a sequence, the others are 0. Who always answers 1
     has a squared error of 1/6. Hochreiter and Schmidhuber 1997, as in Le et al. 2015.
     """
+    if length < 2:
+        raise ValueError(f"To add two numbers a sequence needs at least 2, not {length}.")
     train, validation, test = 4096, 256, 256
     n = train + validation + test
     rng = np.random.default_rng(seed)

@@ -96,3 +96,10 @@ def test_another_problem_is_other_data_with_another_source() -> None:
         first, second = make(0), make(1)
         assert not np.array_equal(first.train[1], second.train[1])
         assert set(first.sources).isdisjoint(second.sources)
+
+
+def test_wrong_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="no cell called 'lstm'; there are gru, tanh, relu"):
+        reader("p", cell="lstm")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 2, not 1"):
+        adding_data(1, 0)
