@@ -4,8 +4,10 @@
 
 Each funnel has 200 candidates, all of them the AdamW that was tuned for the search task; each is scored there on two
 seeds of its own, so the best have luck and nothing else. They go through the selection and the held-out tier as in
-`evosearch validate`: the same contest, the same rules, the best two tuned again too. Every funnel has its own seeds of
-tuning and training. The tasks are small ones of this script; its ledger is a temporary file. Writes funnels.json.
+`evosearch validate`: the same contest, the same rules, the best two tuned again too. "over_themselves" counts funnels in
+which a candidate as found would have gone on, were its own text the bar: there is no difference to be found. Every
+funnel has its own seeds of tuning and training. The tasks are small ones of this script; its ledger is a temporary file.
+Writes funnels.json.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np  # noqa: E402
 from scipy import stats  # noqa: E402
 
 import proxies  # noqa: E402
+from evosearch import funnel as rules  # noqa: E402
 from evosearch import ledger  # noqa: E402
 from evosearch.breed import make_context  # noqa: E402
 from evosearch.config import Config  # noqa: E402
@@ -52,6 +55,7 @@ TASKS = (
     Task("small_rows", "held out", SQUARES, {**SMALL, "problem": 12, "batch": 8}),
     Task("small_wide", "held out", SQUARES, {**SMALL, "problem": 13, "inputs": 24, "noise": 0.5}),
 )
+ITSELF = "adamw, as in the search"
 SEARCH_SEEDS = 2  # of each candidate
 TUNED_SETS = 32  # of constants tried for the search task, once
 
@@ -76,13 +80,14 @@ def main() -> None:
         "machine": this_machine(),
         "winners": sum(bool(v.winners) for v in found),
         "with_survivors": sum(bool(v.survivors) for v in found),
+        "over_themselves": sum(over_themselves(v) for v in found),
         "survivors": [list(v.survivors) for v in found],
         "bars": {name: sum(v.bar == name for v in found) for name in sorted({v.bar for v in found})},
         "looks": looks,
         "gains_on_selection": [[round(s.gain.mean, 4) for s in v.selected] for v in found],
     }
     (HERE / "funnels.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    for what in ("with_survivors", "winners"):
+    for what in ("over_themselves", "with_survivors", "winners"):
         interval = stats.binomtest(record[what], args.funnels).proportion_ci()
         print(f"{what}: {record[what]} of {args.funnels} funnels [{interval.low:.1%}, {interval.high:.1%}]")
     print(f"bars: {record['bars']}; {looks} looks; {record['minutes']} minutes")
@@ -102,6 +107,13 @@ def funnel(i: int, tuned: dict[str, Tuned], args: argparse.Namespace, prologue: 
     while tier := validation.next:
         validation = measure(validation, tier, folder, i, f"funnels.py, funnel {i}", prologue.call, lambda text: None)
     return validation
+
+
+def over_themselves(validation: Validation) -> bool:
+    """Whether a candidate as found passes on the selection tier over a control of the same text."""
+    assert validation.selection is not None
+    names = [c.name for c in validation.contenders if c.candidate and not c.free]
+    return any(s.passes for s in rules.standings(validation.selection.losses, ITSELF, names))
 
 
 def luckiest(i: int, adamw: Tuned, programs: int) -> list[int]:
