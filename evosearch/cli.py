@@ -65,7 +65,9 @@ def parser() -> Parser:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("config", nargs="?", metavar="CONFIG.toml", help="settings; options override them")
-    run.add_argument("--proxy", action="append", metavar="NAME", help="a task (repeatable), or 'suite' for all three")
+    run.add_argument(
+        "--proxy", action="append", metavar="NAME", help="a task, FILE.py:NAME or mnist:DIR (repeatable), or 'suite'"
+    )
     run.add_argument("--programs", type=int, metavar="N", help="candidates to generate; reproducible")
     run.add_argument(
         "--budget",
