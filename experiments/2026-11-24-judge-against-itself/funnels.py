@@ -4,10 +4,10 @@
 
 Each funnel has 200 candidates, all of them the AdamW that was tuned for the search task; each is scored there on two
 seeds of its own, so the best have luck and nothing else. They go through the selection and the held-out tier as in
-`evosearch validate`: the same contest, the same rules, the best two tuned again too. "over_themselves" counts funnels in
-which a candidate as found would have gone on, were its own text the bar: there is no difference to be found. Every
-funnel has its own seeds of tuning and training. The tasks are small ones of this script; its ledger is a temporary file.
-Writes funnels.json.
+`evosearch validate`: the same contest, the same rules, the best two tuned again too. "over_themselves" counts funnels
+where a candidate as found would have gone on, were its own text the bar: there is no difference to be found. Every
+funnel has its own seeds of tuning and training. The tasks are small ones of this script; its ledger is a temporary
+file. Writes funnels.json.
 """
 
 from __future__ import annotations
