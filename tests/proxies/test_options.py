@@ -141,7 +141,7 @@ OPTIONS: dict[str, Proxy] = {
     **{i: perceptron(i, (16,), "relu", steps=40, init=i) for i in INITS},
     "decorrelated": perceptron("decorrelated", (16,), steps=40, decorrelate=True),
     "least squares, decorrelated": least_squares("a", steps=40, decorrelate=True),
-    "least squares, full": least_squares("b", steps=40, batching="full"),
+    "least squares, full": least_squares("b", steps=40, batching="full", init="fan_in_uniform"),
     "least squares, xavier_normal": least_squares("d", steps=40, init="xavier_normal", batching="full"),
     "transformer, xavier_uniform": transformer("e", steps=40, init="xavier_uniform"),
     "least squares, online": least_squares("c", steps=40, batching="online"),
