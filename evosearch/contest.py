@@ -16,7 +16,6 @@ import numpy as np
 
 import proxies
 from evosearch.measure import rate
-from evosearch.score import logs
 from evosearch.trainings import Call, Ended, Training, train_all
 from evosearch.trials import WIDE, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
@@ -187,7 +186,7 @@ def _losses(ended: dict[Place, Ended], opened: Sequence[Proxy], shape: Place) ->
     failed, targets = np.zeros(shape, bool), np.empty(shape[1])
     for place, end in ended.items():
         bounds = opened[place[1]].bounds
-        validation[place], test[place] = np.exp(logs([end.validation[0], end.test[0]], bounds))
+        validation[place], test[place] = np.clip(np.nan_to_num([end.validation[0], end.test[0]], nan=np.inf), *bounds)
         failed[place] = not np.isfinite(end.test[0])
     for k, task in enumerate(opened):
         targets[k] = np.median(validation[0, k])
