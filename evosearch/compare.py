@@ -50,8 +50,8 @@ def compare(args: argparse.Namespace) -> None:
         console.print(tables.searches(searches))
         console.print()
     console.print(
-        f"{len(entrants)} programs on {', '.join(tasks)}: {args.seeds} replicates of a tuning (the best of "
-        f"{args.trials} trials by validation loss) and a training on a fresh seed, reported by test loss.",
+        f"{len(entrants)} programs on {', '.join(map(proxies.shown, tasks))}: {args.seeds} replicates of a tuning "
+        f"(the best of {args.trials} trials by validation loss) and a training on a fresh seed, reported by test loss.",
         soft_wrap=True, markup=False,
     )  # fmt: skip
     results = _measured(entrants, tasks, args, Meter(console, began))

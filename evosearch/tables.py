@@ -16,6 +16,7 @@ from evosearch.contest import Results
 from evosearch.directory import reopen
 from evosearch.statistics import Estimate
 from evosearch.verdicts import Verdict
+from proxies import shown as short
 
 FRONT = 3  # programs of a front that are shown
 
@@ -55,7 +56,7 @@ def searches(found: list[SearchFacts]) -> Table:
     """A column for each search."""
     table = _table(("", False), *((facts.directory, False) for facts in found))
     rows: list[tuple[str, list[str]]] = [
-        ("tasks", [", ".join(f.tasks) for f in found]),
+        ("tasks", [", ".join(map(short, f.tasks)) for f in found]),
         ("seed", [str(f.seed) for f in found]),
         ("programs generated", [f"{f.generated:,}" for f in found]),
         ("distinct ones trained", [f"{f.trained:,}" for f in found]),
@@ -112,7 +113,7 @@ def by_task(results: Results, found: tuple[Verdict, ...]) -> Table:
             gain, word = ("0", "") if e == 0 else (shown(found[e - 1].by_task[k].gain), found[e - 1].by_task[k].verdict)
             loss = f"{np.exp(np.log(results.test[e, k]).mean()):.4g}"
             middle = f"{np.median([choice.rate for choice in results.chosen[e][k]]):.2g}"
-            table.add_row(*map(Text, ("" if e else task, name, gain, word, loss, middle)))
+            table.add_row(*map(Text, ("" if e else short(task), name, gain, word, loss, middle)))
     return table
 
 
