@@ -10,7 +10,7 @@ import proxies
 from evosearch.contest import Results
 from evosearch.measure import rate
 from evosearch.score import GAIN_CAP
-from evosearch.trials import EDGE, WIDE
+from evosearch.trials import EDGE, PILOT
 from evosearch.verdicts import Verdict
 
 FEW_TASKS = 5
@@ -75,10 +75,11 @@ def _edges(results: Results) -> Iterator[str]:
                 yield f"{name}'s learning rate on {task} was chosen in the {side}est {EDGE:.0%} of its range in " + (
                     f"{count} of {seeds} replicates; a better one may lie beyond."
                 )
-            if results.centres[e, k] in (rate(WIDE[0]), rate(WIDE[-1])):
-                yield f"{name}'s best learning rate in the pilot on {task} is the last of the grid, " + (
-                    f"{results.centres[e, k]:.0e}; a better one may lie beyond."
-                )
+            for last in (rate(PILOT[0]), rate(PILOT[-1])):
+                if np.mean(results.centres[e, k] == last) > 0.5:
+                    yield f"{name}'s best learning rate in the pilots on {task} is mostly the last of the grid, " + (
+                        f"{last:.0e}; a better one may lie beyond."
+                    )
 
 
 def _scope(results: Results) -> Iterator[str]:

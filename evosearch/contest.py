@@ -1,8 +1,9 @@
 """A contest of programs: replicates of (tuning + training), so that luck in tuning is part of the noise.
 
-Replicate r of a program on a task draws K quasi-random trials of its own, trains each once on tuning seed r, and trains
-the best by validation loss once more on training seed r, the same for all programs. That loss on test rows is what it
-reports. Everybody gets the same number of trials, however many constants are free.
+Replicate r of a program on a task finds on pilot seed r around which learning rate to look, draws K quasi-random trials
+of its own, trains each once on tuning seed r, and trains the best by validation loss once more on training seed r. That
+loss on test rows is what it reports. The seeds are the same for all programs, and everybody gets the same number of
+trials, however many constants are free.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import proxies
 from evosearch.measure import rate
 from evosearch.trainings import Call, Ended, Training, train_all
-from evosearch.trials import WIDE, Free, Trial, tuned
+from evosearch.trials import PILOT, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
 from primitives.program import Program
 from primitives.text import show
@@ -26,7 +27,7 @@ from proxies.proxy import Proxy
 Array = np.ndarray[Any, Any]
 FIRST_SEED = 3_000_000  # seeds from here on serve contests only
 MOST_REPLICATES = 10_000
-SEEDS = 30_000  # that one contest may take
+SEEDS = 3 * MOST_REPLICATES  # of one contest
 CHECKPOINTS = 20  # steps of a training at which the way to the target is watched
 
 
@@ -62,7 +63,7 @@ class Results:
     seconds: Array  # [entrants, tasks] of a whole step of one replica, gradients included
     chosen: tuple[tuple[tuple[Choice, ...], ...], ...]  # [entrants][tasks][seeds]
     tuned: tuple[tuple[str, ...], ...]  # [entrants] names of the constants that were tuned
-    centres: Array  # [entrants, tasks] learning rate that the pilot found best, the middle of the box
+    centres: Array  # [entrants, tasks, seeds] learning rate that the pilot found best, the middle of the box
     targets: Array  # [tasks] the first entrant's median validation loss
     failed: Array  # bool [entrants, tasks, seeds]: the last training came to no end
     trainings: int  # in all: pilot, trials and replicates
@@ -88,15 +89,15 @@ def contest(
         raise ValueError(f"entrants have different names, and there are at most {MOST_REPLICATES:,} replicates.")
     opened = [proxies.get(name, unseal=unseal) for name in tasks]
     shape = len(entrants), len(tasks), seeds
-    say(f"pilot: {len(WIDE)} learning rates for each program and task")
+    say(f"pilot: {len(PILOT)} learning rates for each program, task and replicate")
     texts = [show(entrant.program) for entrant in entrants]
+    decades = tuple(map(float, PILOT))
     pilots = [
-        Training(name, pilot_seed(seed), text, tuple(map(float, WIDE)), task.warmup)
-        for name, task in zip(tasks, opened, strict=True)
-        for text in texts
+        Training(tasks[k], pilot_seed(seed, r), texts[e], decades, opened[k].warmup) for e, k, r in _places(shape)
     ]
-    best = iter(WIDE[_best(ended.validation)] for ended in train_all(run, pilots, unseal))
-    centres = np.array([[next(best) for _ in entrants] for _ in tasks], np.float64).T
+    centres = np.empty(shape)
+    for place, found in zip(_places(shape), train_all(run, pilots, unseal), strict=True):
+        centres[place] = decades[_best(found.validation)]
     say(f"tuning: {trials} trials for each program, task and replicate")
     chosen = _tuned(entrants, tasks, centres, seeds, trials, seed, lambda items: train_all(run, items, unseal))
     say("training what was chosen on fresh seeds")
@@ -118,7 +119,7 @@ def contest(
         chosen=_choices(chosen, shape),
         tuned=tuple(tuned(entrant.program, entrant.free) for entrant in entrants),
         centres=np.vectorize(rate)(centres),
-        trainings=shape[0] * shape[1] * (len(WIDE) + seeds * (trials + 1)),
+        trainings=centres.size * (len(PILOT) + trials + 1),
     )
 
 
@@ -127,19 +128,19 @@ def checkpoints(steps: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(steps * k / CHECKPOINTS)) for k in range(1, CHECKPOINTS + 1)}))
 
 
-def pilot_seed(seed: int) -> int:
-    """The seed of all pilots."""
-    return FIRST_SEED + SEEDS * seed
+def pilot_seed(seed: int, replicate: int) -> int:
+    """The seed of the pilots of a replicate, from 0."""
+    return FIRST_SEED + SEEDS * seed + 3 * replicate
 
 
 def tuning_seed(seed: int, replicate: int) -> int:
-    """The seed on which the trials of a replicate, from 0, are trained."""
-    return FIRST_SEED + SEEDS * seed + 1 + 2 * replicate
+    """The seed on which the trials of a replicate are trained."""
+    return FIRST_SEED + SEEDS * seed + 3 * replicate + 1
 
 
 def training_seed(seed: int, replicate: int) -> int:
     """The seed on which a replicate of every entrant is trained for good."""
-    return FIRST_SEED + SEEDS * seed + 2 + 2 * replicate
+    return FIRST_SEED + SEEDS * seed + 3 * replicate + 2
 
 
 Place = tuple[int, int, int]  # entrant, task, replicate
@@ -164,7 +165,7 @@ def _tuned(
     drawn = []
     for e, k, r in places:
         own = [seed, r, zlib.crc32(entrants[e].name.encode()), zlib.crc32(tasks[k].encode())]
-        drawn.append(drawn_trials(entrants[e].program, entrants[e].free, centres[e, k], count, own))
+        drawn.append(drawn_trials(entrants[e].program, entrants[e].free, centres[e, k, r], count, own))
     items = [
         Training(tasks[k], tuning_seed(seed, r), trial.text, (trial.exponent,), trial.warmup)
         for (_, k, r), some in zip(places, drawn, strict=True)

@@ -18,6 +18,7 @@ from primitives.program import Program
 from primitives.text import show
 
 WIDE = tuple(range(-20, 7, 2))  # exponents: half decades from 1e-5 to 30, for programs of which nothing is known
+PILOT = tuple(range(-20, 5, 4))  # exponents: decades from 1e-5 to 10, for the pilot of a replicate
 RATE_BOX = 0.75  # decades to either side of the pilot's best learning rate
 WARMUPS = 0.02, 0.3  # parts of the steps
 NO_DECAY = 0.25  # part of the trials without weight decay

@@ -24,7 +24,7 @@ from evosearch.funnel import MOST, Losses, Standing
 from evosearch.ledger import Past
 from evosearch.store import StoreError
 from evosearch.trainings import Call
-from evosearch.trials import WIDE
+from evosearch.trials import PILOT
 
 NAME = "validation.json"
 TierName = Literal["selection", "held out"]
@@ -43,7 +43,7 @@ class Plan:
 
     def trainings(self, contenders: int, tasks: int) -> int:
         """How many trainings a tier takes."""
-        return contenders * tasks * (len(WIDE) + self.seeds * (self.trials + 1))
+        return contenders * tasks * self.seeds * (len(PILOT) + self.trials + 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 import proxies
 from evosearch import trainings
 from evosearch.contest import (
+    MOST_REPLICATES,
     Entrant,
     Results,
     checkpoints,
@@ -19,7 +20,7 @@ from evosearch.contest import (
 )
 from evosearch.final import FRESH_SEED
 from evosearch.measure import trained
-from evosearch.trials import WIDE
+from evosearch.trials import PILOT
 from primitives.reference import reference
 from primitives.text import parse
 from tests.evosearch.small import SMALL
@@ -77,11 +78,11 @@ def test_tuning_training_and_pilot_have_seeds_of_their_own(pair: Results, bench:
     finals = {item.seed for item in bench.items if item.test}
     tuning = {item.seed for item in bench.items if not item.test and len(item.exponents) == 1}
     pilot = {item.seed for item in bench.items if len(item.exponents) > 1}
-    assert (len(finals), len(tuning), len(pilot)) == (3, 3, 1)
+    assert (len(finals), len(tuning), len(pilot)) == (3, 3, 3)
     assert not finals & tuning | finals & pilot | tuning & pilot
     assert min(finals | tuning | pilot) >= FRESH_SEED + SMALL.scoring.final_seeds
-    kinds = [pilot_seed, lambda s: tuning_seed(s, 9_999), lambda s: training_seed(s, 9_999)]
-    assert max(kind(0) for kind in kinds) < pilot_seed(1)
+    kinds = pilot_seed, tuning_seed, training_seed
+    assert len({kind(s, r) for kind in kinds for s in (0, 1) for r in range(MOST_REPLICATES)}) == 6 * MOST_REPLICATES
 
 
 def test_replicates_are_paired_and_everybody_has_as_many_trials(pair: Results, bench: Bench) -> None:
@@ -91,7 +92,7 @@ def test_replicates_are_paired_and_everybody_has_as_many_trials(pair: Results, b
         assert finals == [training_seed(0, r) for r in range(3) for _ in range(2)]
         tuned = [item.seed for item in mine if not item.test and len(item.exponents) == 1]
         assert tuned == [tuning_seed(0, r) for r in range(3) for _ in range(2 * 4)]
-    assert pair.trainings == sum(len(item.exponents) for item in bench.items) == 2 * 2 * (len(WIDE) + 3 * 5)
+    assert pair.trainings == sum(len(item.exponents) for item in bench.items) == 2 * 2 * 3 * (len(PILOT) + 5)
 
 
 def test_what_is_reported_is_the_choice_by_validation_trained_afresh(pair: Results, bench: Bench) -> None:
@@ -110,8 +111,8 @@ def test_what_is_reported_is_the_choice_by_validation_trained_afresh(pair: Resul
 
 def test_learning_rates_lie_around_the_pilots_best(pair: Results) -> None:
     for e, k in np.ndindex(2, 2):
-        for choice in pair.chosen[e][k]:
-            assert abs(np.log10(choice.rate / pair.centres[e, k])) <= 0.75 + 1e-9
+        for choice, centre in zip(pair.chosen[e][k], pair.centres[e, k], strict=True):
+            assert abs(np.log10(choice.rate / centre)) <= 0.75 + 1e-9
             assert 0.02 <= choice.warmup <= 0.3
 
 

@@ -31,7 +31,7 @@ def results(test: np.ndarray, tasks: tuple[str, ...] = TASKS, edge: str = "", tu
         seconds=np.ones((entrants, count)),
         chosen=chosen,
         tuned=(("weight_decay",),) * (entrants - 1) + (("c",) * tuned,),
-        centres=np.full((entrants, count), 0.1),
+        centres=np.full(test.shape, 0.1),
         targets=np.ones(count),
         failed=np.zeros(test.shape, bool),
         trainings=1,
@@ -105,13 +105,13 @@ def test_steps_and_seconds_are_ratios_to_the_first() -> None:
 def test_cautions() -> None:
     made = results(lognormal(np.random.default_rng(7), 2, 10), edge="high", tuned=4)
     made.failed[1, 2, :3] = True
-    made.centres[0, 1] = 10 ** (-20 / 4)
+    made.centres[0, 1, :6] = 10 ** (-20 / 4)
     said = cautions(made, verdicts(made), 16)
     for part in (
         "b is undecided: its gain may be anything from",
         "b did not train in 3 of 10 replicates on transformer",
         "b's learning rate on digits was chosen in the highest 10% of its range in 10 of 10",
-        "a's best learning rate in the pilot on least_squares is the last of the grid",
+        "a's best learning rate in the pilots on least_squares is mostly the last of the grid",
         "over replicates of 3 tasks",
         "of the search tier",
         "16 trials in each replicate, for as many settings as it has (a 3, b 6): who has more",
