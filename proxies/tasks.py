@@ -33,6 +33,8 @@ TASKS: dict[str, Task] = {
         _perceptron("digits_narrow", "search", learns=0.45, hidden=(16, 16), label_noise=0.2, batch=8, steps=80),
         _perceptron("digits_deep", "search", learns=0.15, hidden=(24, 24, 24, 24), activation="relu"),
         _perceptron("digits_long", "search", learns=0.08, hidden=(16, 16), batch=16, steps=1000),
+        Task("rare_features", "search", "sparse:rare_features", learns=0.2),
+        Task("low_rank", "search", "factorisation:low_rank", learns=0.2),
         Task("digits_convolution", "selection", "convolution:convolution", {"tier": "selection"}, learns=0.2),
         Task("digits_autoencoder", "selection", "autoencoder:autoencoder", {"tier": "selection"}, learns=0.1),
         Task("text_recurrent", "selection", "recurrent:reader", {"tier": "selection"}, learns=0.72),
@@ -72,6 +74,8 @@ TASKS: dict[str, Task] = {
             activation="relu",
             steps=300,
         ),
+        Task("noisy_quadratic", "selection", "landscapes:noisy_quadratic", learns=0.02),
+        Task("matrix_factorisation", "selection", "factorisation:matrix_factorisation", learns=0.4),
         Task("copying", "held out", "recurrent:copying", learns=0.6),
         Task("adding", "held out", "recurrent:adding", learns=0.05),
         Task(
@@ -90,6 +94,8 @@ TASKS: dict[str, Task] = {
             hidden=(8, 8, 8),
             batch=8,
         ),
+        Task("rosenbrock", "held out", "landscapes:rosenbrock", learns=0.15),
+        Task("counts", "held out", "counts:counts", learns=0.3),
     )
 }
 
