@@ -14,6 +14,7 @@ from proxies.batches import Feed
 from proxies.data import Split, divided
 from proxies.generic import generic_model
 from proxies.inits import initial
+from proxies.layers import affine
 from proxies.proxy import Layout, Proxy
 
 CAP = 6.0  # log rate from where on rates grow along the tangent of the exponential: beyond the largest count
@@ -49,8 +50,7 @@ def deviance(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
     """
     weight, bias, head, offset = params
     x, y = examples
-    hidden = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2)).tanh()
-    log_rate = torch.baddbmm(offset.unsqueeze(1), hidden, head.transpose(1, 2)).squeeze(2)
+    log_rate = affine(affine(x, weight, bias).tanh(), head, offset).squeeze(2)
     found: Tensor = (xlogy(y, y) - y - y * log_rate + rate(log_rate)).mean(1)
     return found
 

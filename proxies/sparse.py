@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 from proxies.batches import Feed
 from proxies.data import Split, divided
 from proxies.generic import generic_model
+from proxies.layers import affine
 from proxies.proxy import Layout, Proxy
 
 ROWS = 4096, 1024, 1024  # to train on, to validate on, to test on
@@ -59,7 +60,7 @@ def divergence(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
     """Mean cross entropy less the unavoidable, for each replica [R]; examples as in `documents`, [R, batch, ...]."""
     weight, bias = params
     seen, labels, unavoidable = examples
-    score = torch.baddbmm(bias.unsqueeze(1), seen, weight.unsqueeze(2)).squeeze(2)
+    score = affine(seen, weight.unsqueeze(1), bias).squeeze(2)
     # Not softplus: its last elements go another way through the processor, and differ in the last bit.
     cross_entropy = -logsigmoid(-score) - labels * score
     return (cross_entropy - unavoidable).mean(1)
