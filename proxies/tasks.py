@@ -45,7 +45,7 @@ TASKS: dict[str, Task] = {
             "selection",
             learns=0.1,
             data="wine",
-            floor=0.02,
+            floor=0.005,
             ceiling=4.0,
             hidden=(16, 16),
             activation="relu",
