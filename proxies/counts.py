@@ -17,7 +17,7 @@ from proxies.inits import initial
 from proxies.layers import affine
 from proxies.proxy import Layout, Proxy
 
-CAP = 6.0  # log rate from where on rates grow along the tangent of the exponential: beyond the largest count
+CAP = 6.0  # log rate from where on rates grow along the tangent of the exponential: beyond nearly every count
 
 
 @cache
@@ -75,11 +75,11 @@ def counts(
         layout=Layout(("weight", "bias", "head", "offset"), shapes, ("hidden", "vector", "head", "vector")),
         steps=steps,
         batch=batch,
-        floor=0.5,
+        floor=0.5,  # what the true rates leave; it hardly depends on them
         ceiling=30.0,
         init=partial(initial, "fan_in_normal", shapes, 1.0),
         model=generic_model(deviance, data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=4.7,
         warmup=warmup,
     )

@@ -78,7 +78,7 @@ def low_rank(
         init=partial(normal, shapes, 0.075),
         model=generic_model(two_factors, data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=3.5,
         warmup=warmup,
     )
 
@@ -139,11 +139,11 @@ def matrix_factorisation(
         layout=Layout(("rows", "columns"), shapes, ("embedding", "embedding")),
         steps=steps,
         batch=batch,
-        floor=0.005,
+        floor=0.005,  # below what the noise of as many entries leaves, about 0.008
         ceiling=0.75,
         init=partial(normal, shapes, 0.3),
         model=generic_model(completion, data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=2.7,
         warmup=warmup,
     )

@@ -93,7 +93,7 @@ def noisy_quadratic(
         init=partial(_at_distance, side),
         model=generic_model(partial(quadratic, roots), data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=2.9,
         warmup=warmup,
     )
 
@@ -109,7 +109,8 @@ def shifts(dimensions: int, noise: float, means: int, seed: int) -> Split:
 def valley(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
     """Rosenbrock's function at z = w - x, mean over rows and links z, z' of its chain, for each replica [R].
 
-    A link costs STEEP (z' - z^2)^2 + (1 - z)^2. The only minimum near 0 is at z = 1, at the end of a curved valley.
+    A link costs STEEP (z' - z^2)^2 + (1 - z)^2. Its least value, 0, is at z = 1, at the end of a long
+    curved valley.
     """
     [weight], [x] = params, examples
     z = weight.unsqueeze(1) - x
@@ -147,6 +148,6 @@ def rosenbrock(
         init=partial(_points, dimensions),
         model=generic_model(valley, data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=1.9,
         warmup=warmup,
     )

@@ -92,11 +92,11 @@ def rare_features(
         layout=Layout(("weight", "bias"), ((features,), (1,)), ("vector", "vector")),
         steps=steps,
         batch=batch,
-        floor=0.005,
-        ceiling=0.8,
+        floor=0.005,  # half of what the best estimate from 3000 documents is expected to leave, weights / (2 documents)
+        ceiling=1.5,
         init=partial(_init, features),
         model=generic_model(divergence, data, Feed(steps, batch)),
         data=data,
-        microseconds=5.0,
+        microseconds=2.1,
         warmup=warmup,
     )

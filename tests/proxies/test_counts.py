@@ -52,7 +52,7 @@ def test_rates_are_exponential_up_to_the_cap_and_a_straight_line_beyond() -> Non
     assert rate(torch.tensor([torch.nan])).isnan().all()
 
 
-def test_the_floor_is_below_what_the_true_rates_cost() -> None:
+def test_the_floor_is_about_what_the_true_rates_cost() -> None:
     """Half the deviance of the true rate has a mean near 1/2 for large rates, and less for small ones."""
     rng = np.random.default_rng(0)
     log_rate = 1 + 1.5 * rng.standard_normal(200_000)
