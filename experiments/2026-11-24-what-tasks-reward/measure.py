@@ -3,7 +3,8 @@
     python experiments/2026-11-24-what-tasks-reward/measure.py [TASK ...]
 
 Two blocks: all methods with their default constants, their learning rate tuned; and the methods of TUNED with all their
-constants tuned at equal budget. Results are kept after each task in results.json; a task named is measured again.
+constants tuned at equal budget (evosearch.tuning). Results are kept after each task in results.json; a task that is
+named is measured again.
 """
 
 from __future__ import annotations
@@ -36,10 +37,16 @@ from primitives.reference import names  # noqa: E402
 from primitives.text import show  # noqa: E402
 
 HERE = Path(__file__).parent
+DEAR = 8.0  # milliseconds of a training from which on a third as many sets of constants are tried, of every method
 FRESH = tuple(range(900_000, 900_008))
 SECOND_ORDER = {"adagrad_full", "conjugate_gradient", "hessian_free", "newton", "nonlinear_cg", "nonlinear_cg_fr"}
 WRAPPED = ("by_shape(muon_everywhere, adamw)", "lookahead(adamw)", "clip_norm(momentum)")
 TUNED = ("adamw", "nadamw", "lion", "muon", "adagrad", "rmsprop", "momentum", "sgd")
+
+
+def milliseconds(task: str) -> float:
+    """Of a training, about."""
+    return proxies.get(task).microseconds * proxies.get(task).steps / 1000
 
 
 def first_order() -> tuple[str, ...]:
@@ -72,14 +79,15 @@ def measure_task(task: str, run: Run) -> dict[str, Any]:
     """Everything about one task."""
     began = time.monotonic()
     default = at_defaults(first_order(), task, run)
-    tuned = [tune(evosearch.load(spec), (task,), run, SETS) for spec in TUNED]
+    sets = SETS if milliseconds(task) < DEAR else SETS // 3
+    tuned = [tune(evosearch.load(spec), (task,), run, sets) for spec in TUNED]
     rows = {}
     for kind, specs, settings in (("default", first_order(), default), ("tuned", TUNED, tuned)):
         for spec, t, losses in zip(specs, settings, tested(settings, task, run), strict=True):
             rows[f"{spec} ({kind})"] = {
                 "losses": losses, "exponent": t.exponents[task], "warmup": t.warmup, "text": t.text,
             }  # fmt: skip
-    return {"seconds": round(time.monotonic() - began, 1), "bounds": proxies.get(task).bounds, "methods": rows}
+    return {"sets": sets, "seconds": round(time.monotonic() - began, 1), "bounds": proxies.get(task).bounds, "methods": rows}
 
 
 def main() -> None:
