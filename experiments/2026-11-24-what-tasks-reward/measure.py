@@ -87,7 +87,12 @@ def measure_task(task: str, run: Run) -> dict[str, Any]:
             rows[f"{spec} ({kind})"] = {
                 "losses": losses, "exponent": t.exponents[task], "warmup": t.warmup, "text": t.text,
             }  # fmt: skip
-    return {"sets": sets, "seconds": round(time.monotonic() - began, 1), "bounds": proxies.get(task).bounds, "methods": rows}
+    return {
+        "sets": sets,
+        "seconds": round(time.monotonic() - began, 1),
+        "bounds": proxies.get(task).bounds,
+        "methods": rows,
+    }
 
 
 def main() -> None:
