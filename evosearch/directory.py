@@ -57,7 +57,7 @@ def named(entry: Entry, name: str, proxies: int, best_rate: float) -> Program:
     doc = (
         f"Found by evosearch as candidate {entry.bred.number}; search score {entry.score:+.3f} over {entry.seeds} seeds"
     )
-    doc += f" and {proxies} task{'s' if proxies > 1 else ''} against tuned AdamW."
+    doc += f" and {proxies} task{'s' if proxies > 1 else ''} against the tuned bar."
     hyper = tuple((key, best_rate if key == "lr" else value) for key, value in program.hyper)
     return replace(program, name=re.sub(r"\W", "_", name), doc=doc, hyper=hyper)
 

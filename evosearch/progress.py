@@ -56,7 +56,7 @@ class Progress(Meter):
         looked_up = max(1, t.trained + t.hits)
         refused = ", ".join(f"{count} {status}" for status, count in sorted(t.refused.items())) or "none"
         best = search.archive.leader()
-        score = "none yet" if best is None else f"{best.score:+.3f} over {best.seeds} seeds (AdamW tuned: 0)"
+        score = "none yet" if best is None else f"{best.score:+.3f} over {best.seeds} seeds (the bar: 0)"
         trained = t.trained * fresh / max(1, t.generated)
         lines = [
             f"{now - self.began:5.0f}s  {self._left(search, now)}  "
@@ -88,7 +88,7 @@ def update_text(text: str) -> str:
 
 
 def show_result(console: Console, result: Result, config: Config) -> None:
-    """The table of the best programs beside AdamW and Lion, the verdict, and what to type next."""
+    """The table of the best programs beside the tuned baselines, the verdict, and what to type next."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("program", "score", *map(shown, config.proxies)):
         table.add_column(name, no_wrap=True)

@@ -29,7 +29,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Baseline:
-    """AdamW with its constants tuned: score 0. Log losses by proxy, kind of stage and seed."""
+    """The bar, AdamW or NAdamW with its constants tuned: score 0. Log losses by proxy, kind of stage and seed."""
 
     text: str
     warmup: float  # of the schedule around every program

@@ -1,11 +1,12 @@
-"""Losses of more than 200 varied programs on every search and selection task, for rank correlations.
+r"""Losses of more than 200 varied programs on every search and selection task, for rank correlations.
 
-    evosearch run --proxy suite --programs 6000 --seed 7 --out RUN
+    evosearch run --proxy digits --proxy digits_narrow --proxy low_rank --proxy least_squares \
+        --programs 5000 --seed 7 --out RUN
     python experiments/2026-11-24-choosing-the-suite/measure.py RUN
 
 The programs: PER_STAGE distinct ones of the run from each stage they reached (by quantiles of their scores, so bad ones
-too), and all plain reference programs. Each is trained at a grid centred by the size of its update, then on fresh seeds
-around its best rate. Kept in programs.json and losses.npz after each task; tasks that are there are left out.
+too), and all plain reference programs. Each is trained at a wide grid of rates, then on fresh seeds around its best.
+Kept in programs.json and losses.npz after each task; tasks that are there are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from primitives.reference import names, reference  # noqa: E402
 from primitives.text import show  # noqa: E402
 
 HERE = Path(__file__).parent
-PER_STAGE = 65
+PER_STAGE = 28
 GATE_SEEDS = (800_000, 800_001)  # of the wide grid
 SEEDS = tuple(range(810_000, 810_008))  # of the rates around the best
 HALF = 0.5  # of the steps, for how correlation grows with them
