@@ -107,7 +107,7 @@ def main() -> None:
             if task in results["tasks"] and not sys.argv[1:]:
                 continue
             results["tasks"][task] = measure_task(task, prologue.train)
-            path.write_text(json.dumps(results, indent=1) + "\n")
+            path.write_text(json.dumps(results, separators=(",", ":")) + "\n")
             print(f"{task:22} {results['tasks'][task]['seconds']:7.0f} s", flush=True)
     finally:
         workers.close()
