@@ -11,6 +11,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from proxies.tasks import SUITE
+
 DEFAULT_BUDGET = "45s"  # of a run that is told neither programs nor a budget: a first look in under a minute
 
 
@@ -85,7 +87,7 @@ class Scoring:
 class Config:
     """One search. Tasks, language and seed are fixed once it has begun; `programs` and `budget` may grow."""
 
-    proxies: tuple[str, ...] = ("digits",)  # tasks, in the order in which a candidate meets them
+    proxies: tuple[str, ...] = SUITE  # tasks, in the order in which a candidate meets them
     programs: int = 0  # candidates to generate; 0: until the budget ends
     budget: float = 0.0  # seconds, for the whole command; 0: no limit
     seed: int = 0  # same seed, same rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from evosearch.score import GAIN_CAP, own_logs
 
 HERE = Path(__file__).parent
 DRAWS = 400  # of the bootstrap over programs
+OLD = ("digits", "least_squares", "transformer")  # the suite before
 SPLITS = 20  # random choices of seeds
 Array = np.ndarray[Any, Any]
 
@@ -83,25 +85,32 @@ def growth(found: dict[str, Array], tasks: Sequence[str], truth: Array) -> dict[
     }
 
 
-def greedy(found: dict[str, Array], tasks: Sequence[str], truth: Array) -> list[dict[str, Any]]:
-    """Tasks in the order in which each adds most to the correlation of a score of four seeds, with their cost."""
+def described(found: dict[str, Array], tasks: Sequence[str], truth: Array) -> dict[str, Any]:
+    """The correlation of a suite's score, of four seeds and three rates, and its cost, all stages at the full."""
+    score, better = suite_score(found, tasks, range(4), rates=3), good(truth)
+    cost = sum(float(found[f"{t}/microseconds"]) for t in tasks) * 12e-6
+    return {
+        "tasks": list(tasks), "all": round(rank(score, truth), 3), "interval": interval(score, truth),
+        "better half": round(rank(score[better], truth[better]), 3), "seconds a program": round(cost, 4),
+    }  # fmt: skip
+
+
+def subsets(found: dict[str, Array], tasks: Sequence[str], truth: Array) -> list[tuple[float, float, tuple[str, ...]]]:
+    """Of every set of tasks: seconds a program and the correlation, the cheapest first."""
     known = {task: scores(found, task, range(4), rates=3) for task in tasks}
-    better, chosen, steps = good(truth), list[str](), []
-    while len(chosen) < len(tasks):
-        rest = [task for task in tasks if task not in chosen]
+    every = [some for n in range(1, len(tasks) + 1) for some in combinations(tasks, n)]
+    costs = [sum(float(found[f"{t}/microseconds"]) for t in some) * 12e-6 for some in every]
+    ranks = [rank(np.mean([known[t] for t in some], axis=0), truth) for some in every]
+    return sorted(zip(costs, ranks, every, strict=True))
 
-        def value(task: str) -> float:
-            score = np.mean([known[t] for t in (*chosen, task)], axis=0)
-            return rank(score, truth) + rank(score[better], truth[better])
 
-        chosen.append(max(rest, key=value))
-        score = np.mean([known[t] for t in chosen], axis=0)
-        cost = sum(float(found[f"{t}/microseconds"]) for t in chosen) * 12e-6
-        steps.append({
-            "tasks": list(chosen), "all": round(rank(score, truth), 3), "interval": interval(score, truth),
-            "better half": round(rank(score[better], truth[better]), 3), "seconds a program": round(cost, 3),
-        })  # fmt: skip
-    return steps
+def front(found: Sequence[tuple[float, float, tuple[str, ...]]]) -> list[tuple[float, float, tuple[str, ...]]]:
+    """Those that no cheaper set beats."""
+    best, kept = -1.0, []
+    for cost, value, some in found:
+        if value > best:
+            best, kept = value, [*kept, (cost, value, some)]
+    return kept
 
 
 def main() -> None:
@@ -111,39 +120,33 @@ def main() -> None:
         [task for task in proxies.of_tier(tier) if f"{task}/full" in found] for tier in ("search", "selection")
     )
     truth = suite_score(found, selection, range(8))
-    single = {}
-    for task in search:
-        s = scores(found, task, range(4), rates=3)
-        seconds = 12e-6 * float(found[f"{task}/microseconds"])
-        better = good(truth)
-        single[task] = {
-            "all": round(rank(s, truth), 3), "interval": interval(s, truth),
-            "better half": round(rank(s[better], truth[better]), 3), "seconds a program": round(seconds, 4),
-        }  # fmt: skip
+    every = subsets(found, search, truth)
     halves = [suite_score(found, selection, some) for some in (range(4), range(4, 8))]
     results = {
         "programs": len(truth), "search": search, "selection": selection,
         "selection score of four seeds with that of four others": round(rank(*halves), 3),
-        "single tasks": single, "greedy": greedy(found, search, truth),
+        "single tasks": {task: described(found, (task,), truth) for task in search},
+        "default suite and others": [described(found, some, truth) for some in (proxies.SUITE, OLD, search)],
+        "front": [{"seconds a program": round(c, 4), "all": round(r, 3), "tasks": t} for c, r, t in front(every)],
         "all search tasks": growth(found, search, truth), "default suite": growth(found, proxies.SUITE, truth),
     }  # fmt: skip
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
-    picture(results, suite_score(found, proxies.SUITE, range(4), rates=3), truth)
+    picture(results, every, suite_score(found, proxies.SUITE, range(4), rates=3), truth)
 
 
-def picture(results: dict[str, Any], score: Array, truth: Array) -> None:
+def picture(results: dict[str, Any], every: list[Any], score: Array, truth: Array) -> None:
     """Suite against selection, and the correlation as tasks and seeds are added."""
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     left.plot(np.clip(score, -2, None), np.clip(truth, -2, None), ".", ms=4)
     left.set(xlabel="search score, default suite, 4 seeds", ylabel="selection score, 8 seeds", title="programs")
-    steps = results["greedy"]
-    for key in ("all", "better half"):
-        middle.plot([s["seconds a program"] for s in steps], [s[key] for s in steps], "o-", label=key)
-    for s in steps:
-        middle.annotate(s["tasks"][-1], (s["seconds a program"], s["all"]), fontsize=6, rotation=30)
-    middle.set(xscale="log", xlabel="seconds a program and core", title="tasks, added one by one")
-    middle.legend()
+    middle.plot([c for c, _, _ in every], [r for _, r, _ in every], ".", ms=3, color="lightgray")
+    middle.plot([c for c, _, _ in front(every)], [r for _, r, _ in front(every)], "-", color="gray")
+    for cost, value, some in every:
+        if len(some) == 1 or set(some) == set(proxies.SUITE):
+            middle.plot(cost, value, "o" if len(some) == 1 else "*", ms=5 if len(some) == 1 else 14)
+            middle.annotate(some[0] if len(some) == 1 else "suite", (cost, value), fontsize=7)
+    middle.set(xscale="log", xlabel="seconds a program and core", title="every set of search tasks")
     for name in ("default suite", "all search tasks"):
         seeds = results[name]["seeds"]
         for k, part in enumerate(("all", "better half")):

@@ -12,6 +12,7 @@ from evosearch.config import Config, Evolution, Scoring
 from evosearch.workers import Workers, open_workers
 
 SMALL = Config(
+    proxies=("digits",),
     programs=96,
     evolution=Evolution(population=30, tournament=4, block=16, lag=3, restart_after=50),
     scoring=Scoring(
