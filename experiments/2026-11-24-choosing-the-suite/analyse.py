@@ -153,6 +153,7 @@ def picture(results: dict[str, Any], every: list[Any], score: Array, truth: Arra
             right.plot(list(map(int, seeds)), [v[k] for v in seeds.values()], "o-", label=f"{name}, {part}")
     right.set(xlabel="seeds", title="seeds", xscale="log")
     right.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    right.minorticks_off()
     right.legend(fontsize=7)
     for ax in (middle, right):
         ax.set_ylabel("rank correlation with selection")
