@@ -90,9 +90,9 @@ def update_text(text: str) -> str:
 def show_result(console: Console, result: Result, config: Config) -> None:
     """The table of the best programs beside the tuned baselines, the verdict, and what to type next."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("program", "score", *map(shown, config.proxies)):
+    for name in ("program", "score", *(shown(task).replace("_", "\n") for task in config.proxies)):
         table.add_column(name, no_wrap=True)
-    for name in ("lr", "length", "states", "cost", "in search"):
+    for name in ("lr", "length", "states", "cost", "in\nsearch"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in result.lines:
         table.add_row(*_cells(line, result, config))
