@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,11 +13,11 @@ TABLES = ("breast_cancer", "diabetes", "wine")
 
 
 @cache
-def tabular(name: str) -> Split:
+def tabular(name: str, label_noise: float = 0.0) -> Split:
     """A table of scikit-learn: inputs [n, columns] and classes [n], or one number for each row [n, 1].
 
     Inputs, and numbers to predict, have mean 0 and variance 1 over the rows to train on; the other rows are moved and
-    scaled by the same amounts.
+    scaled by the same amounts. `label_noise` is the part of the classes to train on that are replaced by a random one.
     """
     if name not in TABLES:
         raise ValueError(f"There is no table called {name!r}; there are {', '.join(TABLES)}.")
@@ -24,7 +25,18 @@ def tabular(name: str) -> Split:
 
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     targets = y if np.issubdtype(y.dtype, np.integer) else y[:, None]
-    return standardised(split_rows(x, targets, source=f"{name} of scikit-learn"))
+    split = standardised(split_rows(x, targets, source=f"{name} of scikit-learn"))
+    return noisy(split, label_noise) if label_noise else split
+
+
+def noisy(split: Split, part: float) -> Split:
+    """The same rows with a part of the training classes [n], of the last array, replaced by a random class."""
+    *inputs, labels = split.train
+    if labels.dtype.kind == "f":
+        raise ValueError("Only classes can be noisy labels; these targets are numbers.")
+    rng = np.random.default_rng(1)
+    drawn = np.where(rng.random(len(labels)) < part, rng.integers(0, labels.max() + 1, len(labels)), labels)
+    return replace(split, train=(*inputs, drawn))
 
 
 def standardised(split: Split) -> Split:

@@ -32,7 +32,6 @@ def test_the_stored_manifest_is_that_of_todays_tasks() -> None:
     today, then = manifest(), stored()
     changed = sorted(name for name in {*today, *then} if today.get(name) != then.get(name))
     assert not changed, f"{', '.join(changed)}: not as in the manifest; {REWRITE}"
-    assert list(today) == list(then), f"tasks have changed places; {REWRITE}"
 
 
 def test_no_source_serves_two_tiers() -> None:

@@ -50,3 +50,14 @@ def test_other_rows_are_moved_as_those_to_train_on_and_not_looked_at() -> None:
 def test_unknown_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="no table called 'iris'; there are breast_cancer, "):
         tabular("iris")
+
+
+def test_noisy_labels_are_trained_on_and_not_judged_by() -> None:
+    clean, noisy = tabular("wine"), tabular("wine", 0.5)
+    assert 0.2 < (noisy.train[1] != clean.train[1]).mean() < 0.5
+    assert set(noisy.train[1]) == {0, 1, 2}
+    for part in ("validation", "test"):
+        assert all(map(np.array_equal, getattr(noisy, part), getattr(clean, part)))
+    assert np.array_equal(noisy.train[0], clean.train[0])
+    with pytest.raises(ValueError, match="Only classes can be noisy"):
+        tabular("diabetes", 0.1)
