@@ -39,6 +39,11 @@ def stored() -> dict[str, dict[str, Any]]:
     return found
 
 
+def sealed() -> frozenset[str]:
+    """Where the rows of held-out tasks come from."""
+    return frozenset(s for record in stored().values() if record["tier"] == "held out" for s in record["sources"])
+
+
 def fingerprint(split: Split) -> str:
     """SHA-256 of all rows, floats rounded; of the names alone where rows are text of Python's standard library."""
     if set(split.sources) <= MODULES:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from proxies.data import Split
+from proxies.manifest import sealed
 from proxies.places import Place, TaskError
 from proxies.proxy import Buffers, Proxy
 from proxies.train import fill
@@ -53,6 +54,11 @@ def opened(place: Place) -> Proxy:
         loss = _try(proxy)
     for warning in given:  # of what was tried in vain too, had it failed
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if shared := sorted(sealed() & set(proxy.data().sources)):
+        raise TaskError(
+            f"{place.path}:{function} has rows of a held-out task ({', '.join(shared)}), which nothing else may open; "
+            "take other data."
+        )
     if not proxy.floor < loss < proxy.ceiling:
         raise TaskError(
             f"{place.path}:{function} starts at a loss of {loss:.3g}, which is not between its floor {proxy.floor:g} "

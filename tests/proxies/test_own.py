@@ -109,6 +109,24 @@ def test_no_file_and_no_function(tmp_path):
         proxies.get(f"{OWN}:spiral")
 
 
+@pytest.mark.parametrize(
+    ("maker", "source"),
+    [
+        ("from_module('t', module, partial(tabular, 'breast_cancer'))", "breast_cancer of scikit-learn"),
+        ("proxies.get('copying', unseal=True)", "copying 4 of 6 symbols, seed 101"),
+        ("proxies.transformer.transformer('t', tier='held out', length=4)", "ast"),
+    ],
+)
+def test_rows_of_held_out_tasks_stay_sealed(written, maker, source):
+    text = (
+        "import proxies\nimport proxies.transformer\nfrom functools import partial\n"
+        "from proxies.tabular import tabular\n"
+        f"def module():\n    return nn.Linear(30, 2)\ndef proxy():\n    return {maker}\n"
+    )
+    with pytest.raises(TaskError, match=rf"rows of a held-out task \({source}"):
+        proxies.get(written(text))
+
+
 def test_a_module_that_vmap_cannot_take_warns_and_is_had(written):
     text = (
         "class Odd(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.a = module()\n"
