@@ -17,6 +17,7 @@ import proxies
 from evosearch import arguments, control, directory, validation_tables
 from evosearch.config import Config, ConfigError
 from evosearch.contenders import archive_of, candidates, controls
+from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
 from evosearch.run import Prologue, prepare
 from evosearch.search import Search
@@ -131,11 +132,21 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
     for name, least in LEAST.items():
         if getattr(args, name) < least:
             raise ConfigError(f"--{name} is {getattr(args, name)} and must be at least {least}.")
+    if args.seeds > MOST_REPLICATES:
+        raise ConfigError(f"--seeds is {args.seeds} and must be at most {MOST_REPLICATES}.")
     selection = _tasks(args.selection or ["selection"], "--selection", config)
     held_out = _tasks(args.held_out or proxies.of_tier("held out"), "--held-out", config)
     for name in selection:
         if name in held_out:
             raise ConfigError(f"{name} cannot serve both to choose and to judge; name another for one of the two.")
+    chosen_on = {source: name for name in selection for source in _sources(name)}
+    for name in held_out:
+        # What is sealed shares no rows with any other task (tests/proxies/test_manifest.py), nor may own tasks with it.
+        if shared := sorted(chosen_on.keys() & (set() if _sealed(name) else _sources(name))):
+            raise ConfigError(
+                f"{name} has data that {chosen_on[shared[0]]} chooses on ({', '.join(shared)}); name another task for "
+                "one of the two."
+            )
     return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed)
 
 
@@ -150,14 +161,18 @@ def _tasks(given: list[str] | tuple[str, ...], option: str, config: Config) -> t
                 raise ConfigError(f"{name} is held out: it judges, and cannot serve to choose before.")
             continue
         try:
-            sources = {source for task in config.proxies for source in proxies.get(task).data().sources}
-            shared = sources & set(proxies.get(name).data().sources)
+            shared = _sources(name) & {source for task in config.proxies for source in _sources(task)}
         except ValueError as error:
             raise ConfigError(str(error)) from error
         if name in config.proxies or shared:
             what = f" ({', '.join(sorted(shared))})" if shared else ""
             raise ConfigError(f"{name} has data that the run was bred on{what}; name another task for {option}.")
     return names
+
+
+def _sources(name: str) -> set[str]:
+    """Where the rows of a task come from."""
+    return set(proxies.get(name).data().sources)
 
 
 def _sealed(name: str) -> bool:

@@ -214,6 +214,7 @@ def test_a_run_that_has_grown_since_is_said_to_have(here, capsys, monkeypatch):
         (["validate", "run", "--held-out", "choose0"], "both to choose and to judge"),
         (["validate", "run", "--selection", "no_task"], "no_task"),
         (["validate", "run", "--seeds", "2"], "at least 3"),
+        (["validate", "run", "--seeds", "10001"], "at most 10000"),
         (["validate", "run", "--json", "no/such.json"], "no such directory"),
         (["validate", "."], "not a run directory"),
     ],
@@ -236,6 +237,14 @@ def test_nothing_is_chosen_or_judged_on_what_the_run_was_bred_on(here, capsys, m
         for option in ("--selection", "--held-out"):
             assert main(["validate", "run", option, name]) == 2
             assert f"{name} has data that the run was bred on" in capsys.readouterr().err
+
+
+def test_no_row_serves_both_to_choose_and_to_judge(here, capsys, monkeypatch):
+    twin = Task("twin", "selection", "least_squares:least_squares", {"steps": 30, "problem": 100})
+    monkeypatch.setitem(proxies.TASKS, "twin", twin)
+    assert main(["validate", "run", "--selection", "choose0", "--held-out", "twin"]) == 2
+    assert "twin has data that choose0 chooses on (linear regression, seed 100)" in capsys.readouterr().err
+    assert not (here / "ledger.jsonl").exists()
 
 
 def test_tasks_are_unsealed_in_one_place_after_the_ledger_was_written():
