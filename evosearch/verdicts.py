@@ -104,7 +104,8 @@ def _without(tasks: tuple[str, ...], gains: Array, level: float) -> dict[str, Es
 
 
 def _steps(steps: Array) -> Array:
-    """Steps to the target over the first entrant's, [entrants, tasks]."""
+    """Steps to the target over the first entrant's, [entrants, tasks]; 1 where that does not train and sets none."""
     found = np.apply_along_axis(statistics.steps_to_target, 2, steps)
+    found[:, np.isinf(found[0])] = 1.0
     ratios: Array = found / found[0]
     return ratios

@@ -46,6 +46,17 @@ def lognormal(rng: np.random.Generator, entrants: int, seeds: int, shift: float 
     return np.exp(0.1 * common + own - shifts)
 
 
+def test_where_the_first_does_not_train_steps_to_its_target_say_nothing() -> None:
+    made_up = results(np.ones((3, 2, 4)))
+    made_up.steps[0, 0] = made_up.steps[1, 0] = np.inf
+    made_up.steps[:, 1] = [[10.0], [20.0], [np.inf]]
+    one, other = verdicts(made_up, draws=50)
+    assert [t.steps for t in one.by_task] == [1.0, 2.0]
+    assert [t.steps for t in other.by_task] == [1.0, np.inf]
+    assert one.steps == pytest.approx(2**0.5)
+    assert other.steps == np.inf
+
+
 @pytest.mark.parametrize("entrants", [2, 4])
 def test_what_is_the_same_is_seldom_called_different(entrants: int) -> None:
     rng = np.random.default_rng(entrants)
