@@ -1,4 +1,4 @@
-"""The last table: the best programs beside tuned AdamW and Lion on fresh seeds, with intervals, whatever it says."""
+"""The last table: the best programs beside the tuned baselines on fresh seeds, with intervals, whatever it says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import proxies
 from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import rate
-from evosearch.score import WIDTH, capped, interval, logs, own_logs
+from evosearch.score import WIDTH, capped, logs, own_logs
+from evosearch.statistics import student
 from evosearch.tuning import Plan, Run
 
 FRESH_SEED = 2_000_000  # seeds from here on were never used for tuning or scoring
@@ -77,9 +78,12 @@ def compete(
     lines = []
     for i, c in enumerate(contestants):
         gains = np.mean([capped(values[0] - values[i]) for values in own.values()], axis=0)
-        score, half = interval(gains)
+        gain = student(gains)
         losses = {name: float(np.exp(values[i].mean())) for name, values in own.items()}
-        lines.append(Line(c.name, score, half, losses, rates[i], c.length, c.states, c.cost, c.search_score, c.text))
+        half = gain.high - gain.mean
+        lines.append(
+            Line(c.name, gain.mean, half, losses, rates[i], c.length, c.states, c.cost, c.search_score, c.text)
+        )
     return lines
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 Array = np.ndarray[Any, Any]
 Bounds = tuple[float, float]  # a proxy's floor and ceiling
@@ -86,10 +84,3 @@ def merged(stages: Sequence[Stage]) -> Stage:
     seeds = tuple(seed for stage in stages for seed in stage.seeds)
     losses = tuple(row for stage in stages for row in stage.losses)
     return Stage(first.proxy, first.kind, seeds, first.exponents, losses)
-
-
-def interval(values: Array) -> tuple[float, float]:
-    """Mean and half width of its 95 % interval (Student's t) over paired seeds."""
-    n = len(values)
-    spread = float(np.std(values, ddof=1)) if n > 1 else math.inf
-    return float(np.mean(values)), float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n) if n > 1 else math.inf

@@ -1,4 +1,4 @@
-"""Scores: log ratios between floor and ceiling, at the best learning rates, with intervals."""
+"""Scores: log ratios between floor and ceiling, at the best learning rates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from evosearch.score import (
     EDGE_PRICE,
@@ -14,7 +13,6 @@ from evosearch.score import (
     Stage,
     best_exponent,
     capped,
-    interval,
     logs,
     merged,
     own_logs,
@@ -101,15 +99,3 @@ def test_merged_stages_are_one_over_all_seeds() -> None:
     assert merged([a, b]) == stage([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
     base = dict.fromkeys(range(3), 0.0)
     assert len(per_seed(merged([a, b]), base, BOUNDS)) == 3
-
-
-@pytest.mark.parametrize("n", [2, 3, 16, 100])
-def test_intervals_are_students(n: int) -> None:
-    values = np.random.default_rng(n).normal(0.3, 2.0, n)
-    mean, half = interval(values)
-    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-
-
-def test_one_seed_says_nothing_of_the_spread() -> None:
-    assert interval(np.array([0.5])) == (0.5, math.inf)
