@@ -77,7 +77,7 @@ def baselines(args: argparse.Namespace) -> None:
         show(console)
         return
     sets = [arguments.tasks(args.proxy)] if args.proxy else stored_sets()
-    for name in {name for tasks in sets for name in tasks}:
+    for name in dict.fromkeys(name for tasks in sets for name in tasks):
         proxies.get(name)  # refuses what is sealed or unknown before anything is trained
     todo = sets if args.proxy or args.all else [tasks for tasks in sets if stored(tasks) is None]
     if not todo:

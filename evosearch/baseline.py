@@ -89,7 +89,12 @@ def from_record(record: Mapping[str, Any]) -> dict[str, Tuned]:
 
 
 def baseline(tuned: Tuned, config: Config, run: Run) -> Baseline:
-    """The tuned program measured on each training seed, in gate and full trainings, exactly as candidates are."""
+    """The tuned program measured on each training seed, in gate and full trainings, on grids as candidates have them.
+
+    Its grids stand around its tuned rates, and all other seeds of the pool choose for a seed; a candidate's full grid
+    stands around the best of its gate, and the few seeds that it has bought choose. So a candidate that is the bar
+    scores a little below 0.
+    """
     seeds = tuple(range(config.scoring.seed_pool))
     kinds = {"gate": (config.scoring.gate_steps, config.scoring.gate_lrs, 2), "full": (1.0, config.scoring.lrs, 1)}
     found: dict[str, dict[str, dict[int, float]]] = {}
