@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -134,11 +133,6 @@ def source(names: tuple[str, ...]) -> bytes:
     folder = Path(sysconfig.get_path("stdlib"))
     files = [(folder / f"{name}.py").read_bytes() for name in sorted(names)]
     return b"".join(re.sub(b" +", b" ", file)[:BYTES_PER_FILE] for file in files)
-
-
-def text_hash() -> str:
-    """SHA-256 of the text, which differs between versions of Python: to be stored beside scores."""
-    return hashlib.sha256(b"\0".join(source(names) for parts in TEXT.values() for names in parts)).hexdigest()
 
 
 @cache

@@ -14,7 +14,6 @@ from proxies.data import (
     regression,
     source,
     text,
-    text_hash,
 )
 
 SPLITS = {"digits": digits(), "noisy digits": digits(0.3), "regression": regression(32, 8, 0.1, 0)}
@@ -34,7 +33,6 @@ def test_text_validates_on_other_files() -> None:
     assert split.validation[0].shape == (128, 17)
     assert split.train[0].min() >= 0
     assert split.train[0].max() < CLASSES
-    assert len(text_hash()) == 64
 
 
 def test_fold() -> None:
