@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import proxies
 from evosearch.config import ConfigError
@@ -30,6 +31,19 @@ def processes(workers: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = cores if workers == -1 else workers
     return 0 if count == 1 else count
+
+
+def output(text: str) -> Path:
+    """A file to write; ConfigError, before anything is trained for it, where it cannot be."""
+    path = Path(text)
+    place = path.parent
+    if path.is_dir():
+        raise ConfigError(f"{path} is a directory; name the file to write.")
+    if not place.is_dir():
+        raise ConfigError(f"cannot write {path}: there is no directory {place}.")
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"cannot write {path}: no permission to write in {place}.")
+    return path
 
 
 def seconds(text: str) -> float:

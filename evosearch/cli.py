@@ -98,7 +98,7 @@ def _add_compare(compare: argparse.ArgumentParser) -> None:
     compare.add_argument("--proxy", action="append", metavar="NAME", help="a task (repeatable), 'suite' or a tier")
     compare.add_argument("--seeds", type=int, default=10, metavar="N", help="replicates of tuning and training")
     compare.add_argument("--trials", type=int, default=16, metavar="K", help="trials of each tuning")
-    compare.add_argument("--constants", action="store_true", help="tune every constant, not weight decay alone")
+    compare.add_argument("--constants", action="store_true", help="tune every constant, not only weight decay")
     compare.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same losses (default 0)")
     compare.add_argument("--workers", metavar="N", default="auto", help="worker processes; 1 starts no Ray")
     compare.add_argument("--json", metavar="FILE", help="write every replicate, choice and verdict")
@@ -122,6 +122,17 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0, or 2 after one sentence on what is wrong, or 130 after Ctrl-C."""
     args = parser().parse_args(argv)
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Import what the command needs, which takes a second, and call it."""
     from proxies.threads import pin_environment
 
     pin_environment()
@@ -135,11 +146,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(lines) > MOST_FAULTS:
             print(f"evosearch: and {len(lines) - MOST_FAULTS} faults more.", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     return 0
 
 

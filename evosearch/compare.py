@@ -44,14 +44,15 @@ def compare(args: argparse.Namespace) -> None:
     runs = [Path(text) for text in args.programs if _is_run(text)]
     specs = [f"{text}:best" if _is_run(text) else text for text in args.programs]
     entrants = named(specs, args.constants)
-    outputs = _outputs(args)
     searches = [tables.search_facts(path) for path in runs]
+    outputs = _outputs(args)
     if len(searches) > 1:
         console.print(tables.searches(searches))
         console.print()
     console.print(
         f"{len(entrants)} programs on {', '.join(map(proxies.shown, tasks))}: {args.seeds} replicates of a tuning "
-        f"(the best of {args.trials} trials by validation loss) and a training on a fresh seed, reported by test loss.",
+        f"(the best of {args.trials} trial{'s' * (args.trials > 1)} by validation loss) and a training on a fresh "
+        "seed, reported by test loss.",
         soft_wrap=True, markup=False,
     )  # fmt: skip
     results = _measured(entrants, tasks, args, Meter(console, began))
@@ -116,23 +117,21 @@ def _tasks(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _outputs(args: argparse.Namespace) -> dict[str, Path]:
-    """The files to write, "json" and "figure"; ConfigError where one cannot be."""
+    """The files to write, "json" and "figure", --out made for them; ConfigError where one cannot be."""
+    if args.figure:
+        pictures.check(Path(args.figure))
     found = {}
     if args.out:
-        found = {"json": Path(args.out) / "compare.json", "figure": Path(args.out) / "compare.png"}
+        out = Path(args.out)
+        if out.exists() and not out.is_dir():
+            raise ConfigError(f"{out} is a file; --out names a directory.")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the directory {out}: {error.strerror}.") from error
+        found = {"json": out / "compare.json", "figure": out / "compare.png"}
     found |= {key: Path(text) for key, text in (("json", args.json), ("figure", args.figure)) if text}
-    if "figure" in found:
-        pictures.check(found["figure"])
-    for path in found.values():
-        if path.is_dir():
-            raise ConfigError(f"{path} is a directory; name the file to write.")
-        place = path.parent
-        if args.out and place == Path(args.out):
-            if place.exists() and not place.is_dir():
-                raise ConfigError(f"{place} is a file; --out names a directory.")
-        elif not place.is_dir():
-            raise ConfigError(f"cannot write {path}: there is no directory {place}.")
-    return found
+    return {key: arguments.output(str(path)) for key, path in found.items()}
 
 
 def _measured(entrants: list[Entrant], tasks: tuple[str, ...], args: argparse.Namespace, meter: Meter) -> Results:
@@ -165,8 +164,6 @@ def _print(console: Console, results: Results, found: tuple[Verdict, ...], sente
 
 def _write(outputs: Mapping[str, Path], record: Any, results: Results, found: tuple[Verdict, ...]) -> None:
     try:
-        for path in outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
         if "json" in outputs:
             directory.write(outputs["json"], json.dumps(plain(record), indent=1, allow_nan=False) + "\n")
         if "figure" in outputs:

@@ -36,8 +36,7 @@ def validate(args: argparse.Namespace) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     path = Path(args.directory)
     workers = arguments.processes(arguments.workers(args.workers))
-    if args.json and not Path(args.json).absolute().parent.is_dir():
-        raise ConfigError(f"cannot write {args.json}: there is no such directory.")
+    report = arguments.output(args.json) if args.json else None
     config, store = directory.reopen(path)
     try:
         found = load(path)
@@ -49,8 +48,8 @@ def validate(args: argparse.Namespace) -> None:
         validation_tables.show(console, found, store.count())
     finally:
         store.close()
-    if args.json:
-        directory.write(Path(args.json), json.dumps(validation_tables.report(found), indent=1) + "\n")
+    if report is not None:
+        directory.write(report, json.dumps(validation_tables.report(found), indent=1) + "\n")
 
 
 @dataclass(frozen=True)

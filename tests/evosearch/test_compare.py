@@ -84,6 +84,7 @@ def test_two_runs_are_set_side_by_side_first(here, capsys):
         (["adamw", "lion", "--json", "no/such/place.json"], "no directory"),
         (["adamw", "lion", "--json", "."], "is a directory"),
         (["adamw", "lion", "--out", "file"], "is a file"),
+        (["adamw", "lion", "--out", "file/deeper"], "cannot make the directory file/deeper"),
     ],
 )
 def test_a_wrong_input_is_a_sentence(here, capsys, arguments, says):
@@ -111,3 +112,14 @@ def test_ctrl_c_ends_it(tmp_path: Path):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_it_loads_is_no_traceback():
+    code = (
+        "import os, signal, sys\nfrom evosearch.cli import main\n"
+        "class Stop:\n    def find_spec(self, name, *_):\n"
+        "        if name == 'evosearch.commands': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\nsys.exit(main(['list']))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "")

@@ -215,7 +215,8 @@ def test_a_run_that_has_grown_since_is_said_to_have(here, capsys, monkeypatch):
         (["validate", "run", "--selection", "no_task"], "no_task"),
         (["validate", "run", "--seeds", "2"], "at least 3"),
         (["validate", "run", "--seeds", "10001"], "at most 10000"),
-        (["validate", "run", "--json", "no/such.json"], "no such directory"),
+        (["validate", "run", "--json", "no/such.json"], "there is no directory"),
+        (["validate", "run", "--json", "run"], "is a directory"),
         (["validate", "."], "not a run directory"),
     ],
 )
