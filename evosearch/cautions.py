@@ -37,19 +37,19 @@ def _undecided(found: tuple[Verdict, ...]) -> Iterator[str]:
 def _fragile(found: tuple[Verdict, ...]) -> Iterator[str]:
     """Verdicts that one task carries."""
     for v in found:
-        carried = [task for task, e in v.without.items() if e.low <= 0 <= e.high]
+        carried = [proxies.shown(task) for task, e in v.without.items() if e.low <= 0 <= e.high]
         if v.verdict != "undecided" and carried:
             some = " or without ".join(carried)
             yield f"{v.name} is {v.verdict} over all tasks, but undecided without {some}."
         if len({t.verdict for t in v.by_task} - {"undecided"}) > 1:
-            better = ", ".join(t.task for t in v.by_task if t.verdict == "better")
-            worse = ", ".join(t.task for t in v.by_task if t.verdict == "worse")
+            better = ", ".join(proxies.shown(t.task) for t in v.by_task if t.verdict == "better")
+            worse = ", ".join(proxies.shown(t.task) for t in v.by_task if t.verdict == "worse")
             yield f"{v.name} is better on {better} and worse on {worse}: which one counts depends on your task."
 
 
 def _capped(found: tuple[Verdict, ...]) -> Iterator[str]:
     for v in found:
-        high = [f"{t.gain.mean:+.2f} on {t.task}" for t in v.by_task if t.gain.mean > GAIN_CAP]
+        high = [f"{t.gain.mean:+.2f} on {proxies.shown(t.task)}" for t in v.by_task if t.gain.mean > GAIN_CAP]
         if high:
             yield f"{v.name} gains {', '.join(high)}; no task counts for more than {GAIN_CAP:+g} in the mean."
 
@@ -57,8 +57,8 @@ def _capped(found: tuple[Verdict, ...]) -> Iterator[str]:
 def _failures(results: Results) -> Iterator[str]:
     seeds = results.failed.shape[2]
     for e, k in np.argwhere(results.failed.any(axis=2)):
-        count = int(results.failed[e, k].sum())
-        yield f"{results.names[e]} did not train in {count} of {seeds} replicates on {results.tasks[k]}; " + (
+        count, task = int(results.failed[e, k].sum()), proxies.shown(results.tasks[k])
+        yield f"{results.names[e]} did not train in {count} of {seeds} replicates on {task}; " + (
             "each counts as the task's ceiling."
         )
 
@@ -67,7 +67,7 @@ def _edges(results: Results) -> Iterator[str]:
     """Learning rates chosen where the range ends: a better one may lie beyond."""
     seeds = results.test.shape[2]
     for e, name in enumerate(results.names):
-        for k, task in enumerate(results.tasks):
+        for k, task in enumerate(map(proxies.shown, results.tasks)):
             edges = [choice.edge for choice in results.chosen[e][k]]
             side = max(("low", "high"), key=edges.count)
             count = edges.count(side)
@@ -96,5 +96,6 @@ def _budget(results: Results, trials: int) -> str:
     counts = [2 + len(names) for names in results.tuned]
     told = ", ".join(f"{name} {count}" for name, count in zip(results.names, counts, strict=True))
     alike = len(set(counts)) == 1
-    text = f"Every program had {trials} trials in each replicate, for as many settings as it has ({told})"
+    each = f"{trials} trial{'s' * (trials > 1)} in each replicate"
+    text = f"Every program had {each}, for as many settings as it has ({told})"
     return f"{text}." if alike else f"{text}: who has more has each of them tuned less well."

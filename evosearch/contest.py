@@ -98,7 +98,7 @@ def contest(
     centres = np.empty(shape)
     for place, found in zip(_places(shape), train_all(run, pilots, unseal), strict=True):
         centres[place] = decades[_best(found.validation)]
-    say(f"tuning: {trials} trials for each program, task and replicate")
+    say(f"tuning: {trials} trial{'s' * (trials > 1)} for each program, task and replicate")
     chosen = _tuned(entrants, tasks, centres, seeds, trials, seed, lambda items: train_all(run, items, unseal))
     say("training what was chosen on fresh seeds")
     finals = [
