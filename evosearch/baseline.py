@@ -22,6 +22,7 @@ from evosearch.score import WIDTH, Baseline, own_logs
 from evosearch.tuning import SEEDS, Plan, Run, Tried, Tuned, tune
 from primitives.reference import reference
 from primitives.text import show
+from proxies import manifest
 
 NAMES = ("adamw", "nadamw", "lion")
 SETS = Scoring().tune  # of constants that a stored tuning tried
@@ -66,7 +67,9 @@ def definition(tasks: Sequence[str]) -> str:
         return ""  # a user's own task may change at any time
     opened = map(proxies.get, tasks)
     known = [(p.name, p.layout, p.steps, p.batch, p.bounds, p.warmup, p.summary) for p in opened]
-    return hashlib.sha256(repr((known, [show(reference(n)) for n in NAMES], SETS, SEEDS)).encode()).hexdigest()
+    rows = manifest.stored()
+    data = [(proxies.TASKS[task].options, rows.get(task)) for task in tasks]
+    return hashlib.sha256(repr((known, data, [show(reference(n)) for n in NAMES], SETS, SEEDS)).encode()).hexdigest()
 
 
 def to_record(tasks: Sequence[str], tuned: Mapping[str, Tuned], seconds: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from evosearch.config import Config
 from evosearch.evaluate import grid
 from evosearch.measure import rate
 from evosearch.score import WIDTH, capped, logs, own_logs
-from evosearch.statistics import student
+from evosearch.statistics import LEVEL, simultaneous, student
 from evosearch.tuning import Plan, Run
 
 FRESH_SEED = 2_000_000  # seeds from here on were never used for tuning or scoring
@@ -63,10 +63,14 @@ def compete(
     config: Config,
     run: Run,
 ) -> list[Line]:
-    """A line for each; the first contestant is the bar. Learning rates are chosen alike for all."""
+    """A line for each; the first contestant is the bar. Learning rates are chosen alike for all.
+
+    Intervals hold for all found programs together.
+    """
     seeds = tuple(FRESH_SEED + i for i in range(config.scoring.final_seeds))
     own: dict[str, list[np.ndarray[Any, Any]]] = {}
     rates: list[dict[str, float]] = [{} for _ in contestants]
+    means: list[dict[str, float]] = [{} for _ in contestants]
     for name in config.proxies:
         grids = [tuple(c.exponents[name] + e for e in grid(5, 1)) for c in contestants]
         items = [(c.text, exponents, c.warmup) for c, exponents in zip(contestants, grids, strict=True)]
@@ -74,15 +78,15 @@ def compete(
         for i, losses in enumerate(run(Plan(name, seeds, proxies.get(name).warmup), items)):
             values = logs(losses, proxies.get(name).bounds)
             own[name].append(own_logs(losses, proxies.get(name).bounds, WIDTH["full"]))
-            rates[i][name] = rate(grids[i][int(np.argmin(values.mean(axis=0)))])
+            best = int(np.argmin(values.mean(axis=0)))
+            rates[i][name], means[i][name] = rate(grids[i][best]), float(np.exp(values[:, best].mean()))
     lines = []
     for i, c in enumerate(contestants):
         gains = np.mean([capped(values[0] - values[i]) for values in own.values()], axis=0)
-        gain = student(gains)
-        losses = {name: float(np.exp(values[i].mean())) for name, values in own.items()}
+        gain = student(gains, simultaneous(LEVEL, sum(other.search_score is not None for other in contestants)))
         half = gain.high - gain.mean
         lines.append(
-            Line(c.name, gain.mean, half, losses, rates[i], c.length, c.states, c.cost, c.search_score, c.text)
+            Line(c.name, gain.mean, half, means[i], rates[i], c.length, c.states, c.cost, c.search_score, c.text)
         )
     return lines
 

@@ -11,7 +11,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 Bounds = tuple[float, float]  # a proxy's floor and ceiling
 GAIN_CAP = 0.3  # of a score on one task: a third less loss is as much as a task can give
-EDGE_PRICE = 0.01  # of a best learning rate at the edge of the grid
+EDGE_PRICE = 0.01  # of a best learning rate at the edge of a grid that is wide enough to have a middle
+WIDE_ENOUGH = 5  # rates
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,24 @@ def own_logs(losses: Any, bounds: Bounds, width: int) -> Array:
 
     Each seed's value is its mean over the `width` neighbouring rates that are best for the others: two neighbours say
     more than the luckiest rate, and what chooses does not score. One seed alone chooses for itself. A best rate at the
-    edge of the grid costs EDGE_PRICE: nobody knows what lies beyond.
+    edge of a wide grid costs EDGE_PRICE: nobody knows what lies beyond.
     """
     values = logs(losses, bounds)
     width = min(width, values.shape[1])
     windows = np.stack([values[:, i : i + width].mean(axis=1) for i in range(values.shape[1] - width + 1)])
     others = windows.sum(axis=1, keepdims=True) - windows if len(values) > 1 else windows
     own: Array = np.take_along_axis(windows, others.argmin(axis=0)[None], axis=0)[0]
-    at_edge = values.shape[1] > 2 and int(values.mean(axis=0).argmin()) in (0, values.shape[1] - 1)
+    at_edge = values.shape[1] >= WIDE_ENOUGH and int(values.mean(axis=0).argmin()) in (0, values.shape[1] - 1)
     return own + EDGE_PRICE if at_edge else own
 
 
 def capped(gains: Array) -> Array:
-    """Gains on one task, by seed, moved down by what their mean exceeds GAIN_CAP.
+    """Gains on one task, by seed, scaled down to the mean GAIN_CAP where it is above.
 
-    So no task can be won at the cost of the rest; losses count in full.
+    So no task can be won at the cost of the rest, nor hide the rest by its spread; losses count in full.
     """
-    return gains - max(0.0, float(np.mean(gains)) - GAIN_CAP)
+    mean = float(np.mean(gains))
+    return gains * (GAIN_CAP / mean) if mean > GAIN_CAP else gains
 
 
 WIDTH = {"gate": 1, "scale": 1, "full": 2}

@@ -92,14 +92,19 @@ def axes(program: Program, free: Free) -> list[tuple[str, Scale]]:
     """The constants that are free, by name, each with the values of its coordinate."""
     named = [name for name in program.defaults if name != "lr"]
     if free != "all":
-        return [(name, _range(name, program.defaults[name])) for name in named if name in free]
+        return [(name, _range(name, program.defaults[name])) for name in named if _base(name) in free]
     if named:
         return [(name, _range(name, program.defaults[name])) for name in named]
     return [(f"number {i}", FACTORS) for i in range(1, len(_inline(program)) + 1)]
 
 
+def _base(name: str) -> str:
+    """The name before a wrapper numbered it."""
+    return re.sub(r"_\d+$", "", name)
+
+
 def _range(name: str, default: float) -> Scale:
-    base = re.sub(r"_\d+$", "", name)
+    base = _base(name)
     if base in COUNTS:
         return lambda u: float(max(1, round(default * FACTORS(u))))
     return RANGES.get(base, lambda u: default * FACTORS(u))

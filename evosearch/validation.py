@@ -26,6 +26,7 @@ from evosearch.store import StoreError
 from evosearch.trainings import Call
 from evosearch.trials import PILOT
 
+OWN_SEEDS = 10_000  # added to the seed: no comparison trains on the seeds of a validation
 NAME = "validation.json"
 TierName = Literal["selection", "held out"]
 
@@ -156,7 +157,7 @@ def measure(
     ledger.write(ledger.look(command, path, run_seed, texts, tasks, tier), ledger.place(), path / ledger.NAME)
     results = contest(
         [c.entrant for c in some], tasks,
-        seeds=plan.seeds, trials=plan.trials, seed=plan.seed, run=call, say=say, unseal=tier == "held out",
+        seeds=plan.seeds, trials=plan.trials, seed=OWN_SEEDS + plan.seed, run=call, say=say, unseal=tier == "held out",
     )  # fmt: skip
     found = Tier(past, Losses.of(results))
     if tier == "selection":
