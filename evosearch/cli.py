@@ -58,7 +58,9 @@ def parser() -> Parser:
         commands.add_parser("validate", help="a search's best on tasks it never saw: selection, then held out")
     )
     tasks = commands.add_parser("proxies", help="the tasks that programs are judged on: by tier, with size and cost")
-    tasks.add_argument("names", nargs="*", metavar="NAME", help="only these, your own too (FILE.py, mnist:DIR)")
+    tasks.add_argument(
+        "names", nargs="*", metavar="NAME", help="only these; a group ('suite', 'selection'), your own (FILE.py)"
+    )
     tasks.add_argument("--json", action="store_true", help="as JSON")
     return top
 

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 import proxies
+from evosearch import arguments
 from proxies.proxy import Proxy
 
 TIERS = {
     "search": "what programs are bred on",
     "selection": "what the best are chosen by",
     "held out": "what the chosen are judged on, sealed until then",
-    "own": "yours, for what you say",
+    "own": "your own",
 }
 
 
@@ -53,8 +54,8 @@ def _line(proxy: Proxy, tier: str) -> Line:
 
 
 def list_proxies(args: argparse.Namespace) -> None:
-    """Print the tasks named, or all of the suite."""
-    found = lines(args.names or tuple(proxies.TASKS))
+    """Print the tasks named, by themselves or as a group, or all."""
+    found = lines(arguments.tasks(args.names) or tuple(proxies.TASKS))
     if args.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
         return

@@ -108,13 +108,14 @@ def from_module(
     warmup: float = 0.1,
     roles: tuple[str, ...] | None = None,
     batching: str = "mini",
-    microseconds: float = 1000.0,
+    microseconds: float = 100.0,
 ) -> Proxy:
     """A plain torch module and its data (inputs first, targets last) as a proxy.
 
     `data` gives a Split, or the arrays alone, which are then divided (see proxies.data.split_rows); it is called once.
     Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time. `batching` is one of
     proxies.batches.BATCHINGS; inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
+    `microseconds` is a guess for small modules; it says what trainings cost and changes nothing else.
     """
     module = make_module()
     rows = _once(data, name)

@@ -12,7 +12,7 @@ import proxies
 from evosearch import directory
 from evosearch.cli import main
 from evosearch.config import to_toml
-from proxies import own
+from proxies import SUITE, own
 from tests.evosearch.small import SMALL, search
 
 OWN = Path(__file__).parents[2] / "experiments" / "own-task" / "spirals.py"
@@ -85,6 +85,11 @@ def test_it_is_told_of(capsys, as_json):
     else:
         assert "spirals.py:spirals" in out
         assert "two spirals" in out
+
+
+def test_a_group_of_tasks_is_told_of(capsys):
+    assert main(["proxies", "suite", "wine", "--json"]) == 0
+    assert [task["name"] for task in json.loads(capsys.readouterr().out)] == [*SUITE, "wine"]
 
 
 def test_mistakes_are_sentences(tmp_path, capsys):
