@@ -72,15 +72,16 @@ def baselines(args: argparse.Namespace) -> None:
     """Show what is stored, or tune again."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     if not args.rerun:
-        if args.proxy:
-            raise ConfigError("--proxy says what to tune again; add --rerun.")
+        if args.proxy or args.all:
+            raise ConfigError(f"--{'proxy' if args.proxy else 'all'} says what to tune again; add --rerun.")
         show(console)
         return
     sets = [arguments.tasks(args.proxy)] if args.proxy else stored_sets()
     for name in dict.fromkeys(name for tasks in sets for name in tasks):
         proxies.get(name)  # refuses what is sealed or unknown before anything is trained
+    workers = arguments.workers(args.workers)
     todo = sets if args.proxy or args.all else [tasks for tasks in sets if stored(tasks) is None]
     if not todo:
         console.print("All stored baselines are those of today's tasks; --all tunes them again all the same.")
         return
-    rerun(todo, arguments.processes(arguments.workers(args.workers)), console)
+    rerun(todo, arguments.processes(workers), console)

@@ -111,6 +111,8 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "--budget", "soon"], "90s, 10m or 2h"),
         (["run", "--budget", "0s"], "90s, 10m or 2h"),
         (["run", "--device", "cuda"], "--device cpu"),
+        (["baselines", "--all"], "add --rerun"),
+        (["baselines", "--rerun", "--workers", "many"], "positive number"),
         (["run", "--only", "sgin"], "no primitive 'sgin'"),
         (["run", "--only", "row_mean"], "nothing that the machine of a search has"),
         (["run", "--from", "matrix.opt"], "uses row_mean, which the machine of a search has not"),
