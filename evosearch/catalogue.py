@@ -100,6 +100,6 @@ def inspect(args: argparse.Namespace) -> None:
     print(f"length      {record['length']} statements in canonical form")
     print(f"cost        {record['cost']:g} additions for each element and step")
     if steps:
-        print(f"\nHow it descends from the start, in {len(steps) - 1} generations:")
+        print(f"\nHow it descends from the start, in {len(steps) - 1} generation{'s' * (len(steps) != 2)}:")
         for step in steps:
             print(step.shown())

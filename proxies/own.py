@@ -47,7 +47,7 @@ def opened(place: Place) -> Proxy:
         proxy = _functions(_module(place.path))[function]()
     if not isinstance(proxy, Proxy):
         kind = type(proxy).__name__
-        raise TaskError(f"{place.path}:{function} returns a {kind} and must return a Proxy; see from_module.")
+        raise TaskError(f"{place.path}:{function} returns a value of type {kind}, not a Proxy; see from_module.")
     proxy = replace(proxy, name=str(replace(place, function=function)))
     with _blamed(place.path, f":{function} cannot be trained"), warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")

@@ -69,7 +69,7 @@ MISTAKES = {
     "import": ("import nothing_of_this_name\n", r"line 14: ModuleNotFoundError: No module named .*\.$"),
     "raises": ("def proxy():\n    return 1 / 0\n", r"line 15: ZeroDivisionError: division by zero\.$"),
     "exits": ("raise SystemExit('enough')\n", r"line 14: SystemExit: enough\.$"),
-    "kind": ("def proxy():\n    return 3\n", r"returns a int and must return a Proxy"),
+    "kind": ("def proxy():\n    return 3\n", r"returns a value of type int, not a Proxy"),
     "argument": ("def task(size):\n    pass\n", r"no function 'proxy'; there are points, module"),
     "data": (
         "def bad():\n    return np.zeros(9), np.zeros(7)\ndef proxy():\n    return from_module('t', module, bad)\n",
