@@ -25,6 +25,9 @@ def resolve(spec: str) -> Program:
         return found
     if "(" in spec or spec[0] in "'\"" or spec.isidentifier():
         return program_of(spec, _leaf)
+    place, _, which = spec.rpartition(":")
+    if place and re.fullmatch(r"best|front\[\d+\]|\d+", which):
+        raise ProgramError(f"there is no run directory {place}; `evosearch run --out {place}` would begin one.")
     if Path(spec).suffix or "/" in spec:
         raise ProgramError(
             f"there is no file {spec}; give a reference name (see `evosearch list`), a file or DIR:best."

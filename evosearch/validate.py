@@ -41,7 +41,7 @@ def validate(args: argparse.Namespace) -> None:
     try:
         found = load(path)
         if found is not None and found.next is None and not args.again:
-            console.print("Validated before; to look at the tasks again, which is counted, add --again.\n")
+            console.print("Validated before; to look at the tasks again, which is counted, add --again.")
         else:
             plan = _plan(args, config)
             found = _measured(plan, found, args.again, Run(path, config, store), workers, Meter(console, began))
@@ -183,9 +183,11 @@ def _cost(validation: Validation, workers: int) -> str:
     plan, count = validation.plan, len(validation.contenders)
     micro = [proxies.get(name).microseconds * proxies.get(name).steps for name in plan.selection]
     trainings = plan.trainings(count, len(micro))
-    minutes = trainings * sum(micro) / len(micro) / workers / 60e6
+    seconds = trainings * sum(micro) / len(micro) / workers / 1e6
+    time = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
     left = plan.trainings(validation.most_judged, len(plan.held_out))
     return (
-        f"{count} programs on {len(micro)} selection tasks: about {trainings:,} trainings, at least {minutes:.1f} min "
-        f"on {workers} worker{'s' * (workers > 1)}; then at most {left:,} on {len(plan.held_out)} held-out tasks."
+        f"{count} programs on {len(micro)} selection task{'s' * (len(micro) > 1)}: {trainings:,} trainings, roughly "
+        f"{time} on {workers} worker{'s' * (workers > 1)}; then at most {left:,} on {len(plan.held_out)} held-out "
+        f"task{'s' * (len(plan.held_out) > 1)}."
     )
