@@ -34,20 +34,29 @@ def stored_sets() -> list[tuple[str, ...]]:
 
 def show(console: Console, folder: Path = FOLDER) -> None:
     """A row for each stored tuning: losses as geometric means, what is best, what was spent."""
-    table = Table(
-        "tasks", *NAMES, "bar", "its warm-up", "its rates", "trainings", "processor", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("tasks", overflow="fold", min_width=max(map(len, proxies.TASKS)))
+    for name in (*NAMES, "bar", "warm-up", "rates"):
+        table.add_column(name, no_wrap=name in NAMES)
+    processors, spent = set(), []
     for path in sorted(folder.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         found = from_record(record)
         best = found[bar(found)]
         rates = ", ".join(f"{rate(e):.2g}" for e in best.exponents.values())
-        spent = f"{sum(t.trainings for t in found.values()) * len(record['tasks']):,}"
+        spent.append(sum(t.trainings for t in found.values()) * len(record["tasks"]))
         table.add_row(
-            " ".join(record["tasks"]), *(f"{math.exp(found[name].loss):.4f}" for name in NAMES), bar(found),
-            f"{best.warmup:.2g}", rates, spent, record["machine"].get("processor", ""),
+            " ".join(record["tasks"]), *(f"{math.exp(found[name].loss):.4g}" for name in NAMES), bar(found),
+            f"{best.warmup:.2g}", rates,
         )  # fmt: skip
+        processors.add(record["machine"].get("processor", "an unknown processor"))
     console.print(table)
+    if spent:
+        console.print(
+            "\nValidation losses are geometric means; warm-up and learning rates are the bar's. A row took "
+            f"{min(spent):,} to {max(spent):,} trainings on {', '.join(sorted(processors))}.",
+            soft_wrap=True, markup=False,
+        )  # fmt: skip
 
 
 def rerun(sets: Sequence[tuple[str, ...]], workers: int, console: Console, folder: Path = FOLDER) -> None:

@@ -121,5 +121,7 @@ def _table(*columns: tuple[str, bool], **options: Any) -> Table:
     """A plain table; columns are names, and whether they stand to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), **options)
     for name, right in columns:
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            Text(name), justify="right" if right else "left", overflow="fold", no_wrap=name.startswith("gain")
+        )
     return table
