@@ -46,7 +46,7 @@ def show(console: Console, folder: Path = FOLDER) -> None:
         rates = ", ".join(f"{rate(e):.2g}" for e in best.exponents.values())
         spent.append(sum(t.trainings for t in found.values()) * len(record["tasks"]))
         table.add_row(
-            " ".join(record["tasks"]), *(f"{math.exp(found[name].loss):.4g}" for name in NAMES), bar(found),
+            " ".join(record["tasks"]), *(f"{math.exp(found[name].loss):.3g}" for name in NAMES), bar(found),
             f"{best.warmup:.2g}", rates,
         )  # fmt: skip
         processors.add(record["machine"].get("processor", "an unknown processor"))
