@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from types import FrameType, TracebackType
 
@@ -25,6 +26,7 @@ class Meter:
 
     def __enter__(self) -> Meter:
         self.before = signal.signal(signal.SIGINT, self._interrupt)
+        self.unraisable, sys.unraisablehook = sys.unraisablehook, self._lost
         if self.live is not None:
             self.live.start()
         return self
@@ -33,6 +35,7 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         signal.signal(signal.SIGINT, self.before)
+        sys.unraisablehook = self.unraisable
         if self.live is not None:
             self.live.stop()
 
@@ -40,6 +43,11 @@ class Meter:
         """Ctrl-C: an exception that is raised inside a destructor or a callback is lost, so it is remembered too."""
         self.interrupted = True
         raise KeyboardInterrupt
+
+    def _lost(self, lost: sys.UnraisableHookArgs) -> None:
+        """An exception that nobody can catch: ours is remembered, any other is told as always."""
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            self.unraisable(lost)
 
     def say(self, text: str) -> None:
         """Show what begins now."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import signal
+import sys
 
 import pytest
 from rich.console import Console
@@ -39,12 +41,15 @@ def test_jobs_are_counted_and_pass_unchanged(shown: tuple[io.StringIO, Meter]) -
     counted.close()
 
 
-def test_an_interrupt_that_was_lost_is_raised_at_the_next_job(shown: tuple[io.StringIO, Meter]) -> None:
-    before = signal.getsignal(signal.SIGINT)
+def test_an_interrupt_that_was_lost_is_raised_at_the_next_job_and_told_once(
+    shown: tuple[io.StringIO, Meter], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
     with shown[1] as some:
         counted = Counted(open_workers(0, "evosearch.contest:make_context"), some)
         counted.submit(Job(0, echo, (0,)))
-        some.interrupted = True
+        ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()  # a callback of C code cannot raise
         with pytest.raises(KeyboardInterrupt):
             counted.next()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
+    assert capsys.readouterr().err == ""
