@@ -139,20 +139,23 @@ def _recipe(op: str) -> tuple[float | tuple[str, tuple[int, ...]], ...]:
     return tuple(steps)
 
 
-def graph(program: Program, *, expand: bool = False, hyper: Mapping[str, float] | None = None) -> Graph:
+def graph(
+    program: Program, *, expand: bool = False, hyper: Mapping[str, float] | None = None, symbolic: bool = False
+) -> Graph:
     """The graph of a valid program. `expand` writes composites out; hyperparameters but lr become numbers.
 
-    States that have no influence on w are left out.
+    `symbolic` leaves the hyperparameters as inputs, and states that start at one under its name. States that have no
+    influence on w are left out.
     """
     builder = _Builder(expand)
-    numbers = {**program.defaults, **(hyper or {})}
-    env = {name: builder.leaf("number", float(numbers[name])) for name, _ in program.hyper if name != "lr"}
+    numbers = {} if symbolic else {**program.defaults, **(hyper or {})}
+    env = {name: builder.leaf("number", float(number)) for name, number in numbers.items() if name != "lr"}
     for assign in program.body:
         env[assign.name] = builder.expr(assign.value, env)
     new_w, *new = (builder.expr(value, env) for value in program.returns)
     order, live = _needed(builder, new_w, dict(zip(program.state_names, new, strict=True)))
     states = tuple(
-        State(s.name, numbers[s.start] if isinstance(s.start, str) and s.start not in ("w", "lr") else s.start)
+        State(s.name, numbers.get(s.start, s.start) if isinstance(s.start, str) and s.start != "lr" else s.start)
         for s in program.states
         if s.name in live
     )

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from primitives.graph import canonical, graph
 from primitives.inference import state_kinds
-from primitives.kinds import PER_TENSOR, TENSOR, KindError
-from primitives.program import Call, Program
+from primitives.kinds import NUMBER, PER_TENSOR, TENSOR, KindError
+from primitives.program import Call, Program, State
 from primitives.reference import names, reference
 from primitives.text import parse, problems, show
 from tests.primitives.batches import Problem, interpret
@@ -176,3 +176,12 @@ def test_hyperparameters_can_be_replaced():
 def test_a_program_of_wrong_kinds_is_refused():
     with pytest.raises(KindError):
         graph(Program("f", (), (("lr", 0.1),), (), (Call("norm", ("lr",)),)))
+
+
+def test_a_symbolic_graph_keeps_hyperparameters_as_inputs():
+    program = parse("def f(w, g, s=c, *, lr=0.1, beta=0.5, c=2):\n    s = s * beta + g\n    return w - lr * s, s")
+    g = graph(program, symbolic=True)
+    inputs = {node.value: node.kind for node in g.nodes if node.op == "input"}
+    assert set(inputs) == {"w", "g", "s", "lr", "beta"}
+    assert inputs["beta"] == NUMBER
+    assert g.states == (State("s", "c"),)

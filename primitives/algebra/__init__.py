@@ -1,0 +1,1 @@
+"""Programs as algebra: laws, the normal form, simplification, and whether two programs are the same map."""
