@@ -215,10 +215,15 @@ def _kinds(
         inputs |= wider
 
 
-def canonical(program: Program, hyper: Mapping[str, float] | None = None) -> Program:
-    """The program in normal form: one primitive a statement, no dead code, numbers folded, order and names fixed."""
-    g = graph(program, hyper=hyper)
-    taken = {"w", "g", "lr", *READABLE, *(s.name for s in g.states)}
+def canonical(program: Program, hyper: Mapping[str, float] | None = None, *, symbolic: bool = False) -> Program:
+    """The program in normal form: one primitive a statement, no dead code, numbers folded, order and names fixed.
+
+    Hyperparameters but lr become numbers, unless `symbolic`: then those that matter stay.
+    """
+    g = graph(program, hyper=hyper, symbolic=symbolic)
+    read = {node.value for node in g.nodes if node.op == "input"} | {s.start for s in g.states}
+    kept = tuple((name, value) for name, value in program.hyper if symbolic and name != "lr" and name in read)
+    taken = {"w", "g", "lr", *READABLE, *(s.name for s in g.states), *(name for name, _ in kept)}
     names: list[str | float] = []
     body = []
     fresh = (f"x{i}" for i in range(1, len(g.nodes) + len(taken) + 1) if f"x{i}" not in taken)
@@ -232,12 +237,12 @@ def canonical(program: Program, hyper: Mapping[str, float] | None = None) -> Pro
             name = next(fresh)
             body.append(Assign(name, Call(node.op, tuple(names[a] for a in node.args))))
             names.append(name)
-    lr = (("lr", program.defaults.get("lr", 0.001)),)
+    hyper_left = (("lr", program.defaults.get("lr", 0.001)), *kept)
     returns: list[str | float | Call] = [names[i] for i in g.outputs]
     if final:
         update = next(a for a in g.nodes[final[1]].args if g.nodes[a].value != "lr" or g.nodes[a].op != "input")
         returns[0] = Call("subtract", ("w", Call("multiply", ("lr", names[update]))))
-    return Program(program.name, g.states, lr, tuple(body), tuple(returns), program.doc)
+    return Program(program.name, g.states, hyper_left, tuple(body), tuple(returns), program.doc)
 
 
 def _last_step(g: Graph) -> tuple[int, ...]:

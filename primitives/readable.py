@@ -13,9 +13,12 @@ Expr = str | float | Call
 LONGEST = 60  # characters of an expression that is still written into another
 
 
-def readable(program: Program) -> Program:
-    """An equal program with fewer, longer statements; its canonical form is the same."""
-    flat = canonical(program)
+def readable(program: Program, *, symbolic: bool = False) -> Program:
+    """An equal program with fewer, longer statements; its canonical form is the same.
+
+    Hyperparameters but lr become numbers, unless `symbolic`.
+    """
+    flat = canonical(program, symbolic=symbolic)
     uses = Counter(name for expr in expressions(flat) for name in _names(expr))
     new_states = [value for value in flat.returns[1:] if isinstance(value, str)]
     inlined: dict[str, Expr] = {}

@@ -6,8 +6,10 @@ import ast
 import difflib
 import inspect
 import math
+import re
 import warnings
 from collections.abc import Iterable
+from itertools import count
 
 from primitives.program import INPUTS, READABLE, Assign, Call, Position, Program, State
 from primitives.table import PRIMITIVES
@@ -29,6 +31,9 @@ class Reader:
         self.faults: list[str] = []
         self.known: set[str] = set()
         self.fixed: set[str] = set()  # names that may not be assigned
+        self.gradient = (
+            "g"  # what `g` means here: another name once the text assigns it, so that `g` stays the gradient
+        )
 
     def read(self) -> Program | None:
         """The program; None where the text is not even one function with a full return."""
@@ -102,7 +107,7 @@ class Reader:
         hyper = self._hyperparameters(args)
         states = self._states(args, {name for name, _ in hyper})
         self.known = {*INPUTS, *READABLE, *(s.name for s in states), *(name for name, _ in hyper)}
-        self.fixed = {*READABLE, *(name for name, _ in hyper), "g"}
+        self.fixed = {*READABLE, *(name for name, _ in hyper)}
         return states, hyper
 
     def _only_plain(self, node: ast.FunctionDef) -> None:
@@ -189,8 +194,16 @@ class Reader:
         self._name(node, node.id)
         if node.id in self.fixed:
             self.fault(node, f"'{node.id}' cannot be assigned.")
+        if node.id == "g":
+            if self.gradient == "g":
+                self.gradient = next(name for k in count(2) if (name := f"g_{k}") not in self._words())
+            return self.gradient
         self.known.add(node.id)
         return node.id
+
+    def _words(self) -> set[str]:
+        """Every word of the text."""
+        return set(re.findall(r"\w+", self.text))
 
     def _number(self, node: ast.expr) -> float | None:
         negative = False
@@ -215,7 +228,7 @@ class Reader:
         if number is not None:
             return number
         if isinstance(node, ast.Name):
-            return self._variable(node)
+            return self.gradient if node.id == "g" and "g" in self.known else self._variable(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self._call(node, node.func.id, depth)
         op, sides = _operator(node)
