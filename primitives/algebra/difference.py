@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from primitives import interpreter
 from primitives.algebra.trials import Array, Choice, Trial, random_trials, shared_values, small_trials
 from primitives.algebra.witness import Witness
-from primitives.program import Program
+from primitives.program import Assign, Call, Program
 
-NUDGE = 1e-12  # relative change of the inputs that tells a real difference from rounding
+NUDGES = 3
+NUDGE = 1e-12  # relative change of all numbers that tells a real difference from rounding
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a new weight, relative to the weight
 
 
@@ -120,20 +121,38 @@ def _differ(before: list[Array], x: list[Array], y: list[Array], tolerance: floa
 def _holds(
     p: Program, q: Program, hypers: tuple[dict[str, float], dict[str, float]], trial: Trial, part: _Part
 ) -> bool:
-    """Whether the gap is more than what either program makes of rounding: of inputs changed by a trillionth."""
+    """Whether the gap is more than what either program makes of rounding: of numbers changed by a trillionth."""
     rng = np.random.default_rng(0)
     gap = np.abs(_flat(part.after[0]) - _flat(part.after[1]))
     if not np.isfinite(gap).all():
         return True
-    for program, hyper, after in zip((p, q), hypers, part.after, strict=True):
+    for _ in range(NUDGES):
         nudged = trial.nudged(rng, NUDGE)
-        near = {name: value if value == int(value) else value * (1 + NUDGE) for name, value in hyper.items()}
-        path = [list(nudged.weights)]
-        for _, x in zip(range(part.step), _run(program, near, nudged, path), strict=False):
-            path.append(x)
-        if not gap.max() > 10 * np.abs(_flat(path[-1]) - _flat(after)).max():
-            return False
+        for program, hyper, after in zip((p, q), hypers, part.after, strict=True):
+            near = {name: _near(value, rng) for name, value in hyper.items()}
+            path = [list(nudged.weights)]
+            for _, x in zip(range(part.step), _run(_with_near_numbers(program, rng), near, nudged, path), strict=False):
+                path.append(x)
+            if not gap.max() > 10 * np.abs(_flat(path[-1]) - _flat(after)).max():
+                return False
     return True
+
+
+def _near(value: float, rng: np.random.Generator) -> float:
+    """A trillionth more or less; whole numbers are exact and stay."""
+    return value if value == int(value) else value * (1 + NUDGE * float(rng.choice((-1, 1)) * rng.uniform(0.5, 1)))
+
+
+def _with_near_numbers(program: Program, rng: np.random.Generator) -> Program:
+    """The program with its numbers nudged."""
+
+    def near(expr: str | float | Call) -> str | float | Call:
+        if isinstance(expr, Call):
+            return Call(expr.op, tuple(map(near, expr.args)))
+        return expr if isinstance(expr, str) else _near(expr, rng)
+
+    body = tuple(Assign(assign.name, near(assign.value)) for assign in program.body)
+    return replace(program, body=body, returns=tuple(map(near, program.returns)))
 
 
 def _flat(parts: Sequence[Array]) -> Array:
