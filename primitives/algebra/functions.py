@@ -252,6 +252,8 @@ def _power(arena: Arena, x: int, y: int) -> int:
         return x
     terms = arena.terms(y)
     base = arena.as_number(x)
+    if base == 0 and arena.positive(y):
+        return arena.zero
     if len(terms) > 1 and arena.one in terms and (arena.positive(x) or (base is not None and base > 0)):
         c = terms.pop(arena.one)
         result = arena.multiply(arena.power(x, c), _power(arena, x, arena.from_terms(terms)))
@@ -462,6 +464,11 @@ def _cbrt(arena: Arena, x: int) -> int:
     return _plain(arena, "cbrt", (x,))
 
 
+def _grad_at(arena: Arena, x: int) -> int:
+    """The gradient at w is g."""
+    return arena.input("g") if x == arena.input("w") else arena.value("grad_at", (x,))
+
+
 def _raise_to(exponent: Fraction) -> Rule:
     return lambda arena, x: arena.power(x, exponent)
 
@@ -517,4 +524,5 @@ RULES: dict[str, Rule] = {
     "rms": _homogeneous("rms"),
     "global_norm": _homogeneous("global_norm"),
     "dot": _dot,
+    "grad_at": _grad_at,
 }

@@ -92,6 +92,11 @@ def _size(program: Program) -> tuple[int, int]:
     return len(program.states), statements(program)
 
 
+def reduced(program: Program, tier: str, until: float) -> Program:
+    """The program without the states that it could do without; OutOfTimeError where the time is over."""
+    return _reduced(program, tier, until)[0]
+
+
 def _reduced(program: Program, tier: str, until: float) -> tuple[Program, Normal, list[Step]]:
     """The program without the states that it could do without."""
     steps: list[Step] = []
