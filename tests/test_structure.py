@@ -39,7 +39,12 @@ def test_directions_and_size(path):
 
 
 @pytest.mark.parametrize(
-    ("module", "place"), [("ray", "evosearch/ray_workers.py"), ("sqlite3", "evosearch/store.py"), ("sympy", "primitives/analysis/formula.py")]
+    ("module", "place"),
+    [
+        ("ray", "evosearch/ray_workers.py"),
+        ("sqlite3", "evosearch/store.py"),
+        ("sympy", "primitives/analysis/formula.py"),
+    ],
 )
 def test_one_file_imports(module, place):
     found = [str(path.relative_to(ROOT)) for path in FILES if module in imports(path)]
