@@ -14,6 +14,8 @@ from primitives.program import Assign, Call, Program
 
 NUDGES = 3
 NUDGE = 1e-12  # relative change of all numbers that tells a real difference from rounding
+RUNAWAY = 1e6  # weights from which no further step is looked at
+OVERFLOW = 1e30  # weights that are not looked at: what comes next may overflow in one way of writing only
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a new weight, relative to the weight
 
 
@@ -99,9 +101,11 @@ def _parting(
     path = [list(trial.weights)]
     runs = zip(_run(p, hypers[0], trial, path), _run(q, hypers[1], trial, path), strict=True)
     for step, (x, y) in enumerate(runs, 1):
+        if max(np.nan_to_num(np.abs(_flat(new)), posinf=0).max(initial=0) for new in (x, y)) > OVERFLOW:
+            return None
         if _differ(path[-1], x, y, tolerance):
             return _Part(step, path[-1], (x, y))
-        if not all(np.isfinite(part).all() for part in x):
+        if not np.abs(_flat(x)).max(initial=0) < RUNAWAY:
             return None
         path.append(x)
     return None
