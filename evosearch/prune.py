@@ -17,7 +17,7 @@ import numpy as np
 import proxies
 from evosearch.evaluate import grid
 from evosearch.fingerprint import fingerprints
-from evosearch.measure import STEPS_PER_DECADE, compiled
+from evosearch.measure import STEPS_PER_DECADE, compiled, rate
 from evosearch.proposals import proposals, size
 from evosearch.score import WIDTH, logs, own_logs
 from evosearch.statistics import LEVEL, Estimate, mean_over_tasks, simultaneous, student
@@ -40,12 +40,16 @@ TOGETHER = 16  # proposals of a batch
 TOLERANCE = 0.01  # of log loss: a step is taken if it is sure to lose less
 TOTAL_TOLERANCE = 0.02  # the last steps are undone where all together are sure to lose more
 RESERVE = 1.5  # times what trainings are expected to take is kept for them
+OTHER_RATE = 3.0  # a factor of the best learning rates from which on it is said
 WIDEST = 100  # characters of a line
 
 
 @dataclass(frozen=True)
 class Step:
-    """One change, and what it does to the score: log loss saved, the mean over tasks, with its 95 % interval."""
+    """One change, and what it does to the score: log loss saved, the mean over tasks, with its 95 % interval.
+
+    A task saves at most GAIN_CAP (score.py) and may lose whatever it loses.
+    """
 
     law: str
     before: Program
@@ -77,6 +81,7 @@ class Pruned:
     finished: bool
     total: Step | None = None
     trainings: int = 0
+    rates: float = 1.0  # its best learning rates over those of the given program, the geometric mean over tasks
 
     def lines(self) -> list[str]:
         """What a terminal shows."""
@@ -88,6 +93,10 @@ class Pruned:
         ]
         found += [self.total.line()] if self.total is not None and len(self.steps) > 1 else []
         found += [step.line("kept: ") for step in self.refused]
+        if not 1 / OTHER_RATE < self.rates < OTHER_RATE:
+            found.append(
+                f"It learns best at {self.rates:.3g} times the learning rates of the given program: tune lr again."
+            )
         return found if self.finished else [*found, "Time ended before all was tried; more seconds may drop more."]
 
 
@@ -133,14 +142,15 @@ def prune(
             chain.append(step.after)
     except _SpentError:
         finished = False
-    say(f"training the chain of {len(laws)} steps on fresh seeds")
+    if laws:
+        say(f"training the program and what {len(laws)} step{'s' * (len(laws) > 1)} made of it on fresh seeds")
     steps, undone, total = _confirmed(judge, chain, laws) if laws else ((), (), None)
     last = steps[-1].after if steps else chain[0]
     kept = readable(last, symbolic=True) if steps else program
     beside = tuple(refused[law] for law, _ in proposals(last) if law in refused)
-    return Pruned(
-        kept, steps, (*undone, *beside), time.monotonic() - began, finished, total, judge.trainings
-    )  # fmt: skip
+    shift = float(np.subtract(judge.centres[show(last)], judge.centres[show(chain[0])]).mean())
+    spent = time.monotonic() - began
+    return Pruned(kept, steps, (*undone, *beside), spent, finished, total, judge.trainings, rate(shift))
 
 
 def _next_step(
