@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,6 +11,19 @@ from typing import NoReturn
 from evosearch.config import DEFAULT_BUDGET
 
 MOST_FAULTS = 8  # of a program that are printed
+
+COMMANDS = {
+    "run": "commands:run",
+    "resume": "commands:resume",
+    "list": "catalogue:list_programs",
+    "inspect": "catalogue:inspect",
+    "export": "commands:export",
+    "baselines": "bars:baselines",
+    "compare": "compare:compare",
+    "validate": "validate:validate",
+    "proxies": "suite:list_proxies",
+}
+"""Where in this package each command is; only what is asked for is imported. It gives an exit code, or None for 0."""
 
 EXAMPLES = """\
 PROGRAM is a reference name (lion, recommended_default), a file (my.opt), or a program of a run: DIR:best, DIR:17
@@ -134,21 +148,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Import what the command needs, which takes a second, and call it."""
+    """Import what the command needs, which may take a second, and call it."""
     from proxies.threads import pin_environment
 
     pin_environment()
-    from evosearch import commands
+    from evosearch.mistakes import MISTAKES
 
+    module, function = COMMANDS[args.command].split(":")
     try:
-        commands.COMMANDS[args.command](args)
-    except commands.MISTAKES as error:
+        return getattr(importlib.import_module(f"evosearch.{module}"), function)(args) or 0
+    except MISTAKES as error:
         lines = str(error).splitlines()
         print("\n".join(f"evosearch: {line}" for line in lines[:MOST_FAULTS]), file=sys.stderr)
         if len(lines) > MOST_FAULTS:
             print(f"evosearch: and {len(lines) - MOST_FAULTS} faults more.", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each command does: calls the library and prints. Imported after the arguments are parsed."""
+"""The commands run, resume and export: each calls the library and prints. Imported after arguments are parsed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,15 @@ from typing import Any
 
 from rich.console import Console
 
-from evosearch import arguments, bars, catalogue, compare, directory, suite, validate
+from evosearch import arguments, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
-from evosearch.mutate import MutationError
 from evosearch.progress import Progress, show_result
 from evosearch.resolve import resolve
-from evosearch.store import Store, StoreError
-from evosearch.workers import WorkerError, open_workers
-from primitives.bytecode import UnsupportedError
+from evosearch.store import Store
+from evosearch.workers import open_workers
 from primitives.export import source
-from primitives.program import ProgramError
-from proxies import TaskError
 
-MISTAKES = (ConfigError, MutationError, ProgramError, StoreError, TaskError, UnsupportedError, WorkerError)
-"""Errors whose text is a sentence for the user."""
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -147,16 +141,3 @@ def export(args: argparse.Namespace) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
     found = re.search(r"^class (\w+)\(torch.optim.Optimizer\)", text, re.MULTILINE)
     print(f"Wrote {path}: from {path.stem} import {found[1] if found else program.name}")
-
-
-COMMANDS = {
-    "compare": compare.compare,
-    "validate": validate.validate,
-    "baselines": bars.baselines,
-    "run": run,
-    "resume": resume,
-    "list": catalogue.list_programs,
-    "inspect": catalogue.inspect,
-    "export": export,
-    "proxies": suite.list_proxies,
-}

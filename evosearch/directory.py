@@ -12,7 +12,8 @@ from pathlib import Path
 from evosearch.archive import Archive, Entry
 from evosearch.config import Config, load, to_toml
 from evosearch.measure import rate
-from evosearch.store import Store, StoreError
+from evosearch.mistakes import StoreError
+from evosearch.store import Store
 from primitives.export import source
 from primitives.program import Program
 from primitives.readable import readable

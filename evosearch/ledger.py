@@ -17,7 +17,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from evosearch.store import StoreError
+from evosearch.mistakes import StoreError
 
 VARIABLE = "EVOSEARCH_LEDGER"  # names another file
 NAME = "ledger.jsonl"

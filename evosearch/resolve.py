@@ -84,7 +84,7 @@ def _of_file(path: Path) -> Program:
 
 def _of_run(directory: Path, which: str) -> Program:
     from evosearch.directory import reopen
-    from evosearch.store import StoreError
+    from evosearch.mistakes import StoreError
 
     if which == "best":
         if not (directory / "best.opt").is_file():

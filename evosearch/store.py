@@ -11,6 +11,7 @@ from typing import Any
 
 from evosearch.breed import Bred
 from evosearch.evaluate import Measured
+from evosearch.mistakes import StoreError
 from evosearch.score import Stage
 
 VERSION = 1
@@ -33,10 +34,6 @@ CREATE TABLE candidates (
     stages TEXT NOT NULL          -- the trainings paid for with this candidate, as JSON
 );
 """
-
-
-class StoreError(ValueError):
-    """A run directory that cannot be used; the message is one sentence that says what to do."""
 
 
 @dataclass(frozen=True)

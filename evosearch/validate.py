@@ -19,9 +19,10 @@ from evosearch.config import Config, ConfigError
 from evosearch.contenders import archive_of, candidates, controls
 from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
+from evosearch.mistakes import StoreError
 from evosearch.run import Prologue, prepare
 from evosearch.search import Search
-from evosearch.store import Store, StoreError
+from evosearch.store import Store
 from evosearch.validation import Plan, Validation, load, measure, save
 from evosearch.warm import compile_machines
 from evosearch.workers import Workers, open_workers

@@ -22,7 +22,7 @@ from evosearch.contenders import Contender
 from evosearch.contest import contest
 from evosearch.funnel import MOST, Losses, Standing
 from evosearch.ledger import Past
-from evosearch.store import StoreError
+from evosearch.mistakes import StoreError
 from evosearch.trainings import Call
 from evosearch.trials import PILOT
 

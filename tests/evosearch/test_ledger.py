@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evosearch import ledger
-from evosearch.store import StoreError
+from evosearch.mistakes import StoreError
 
 
 @pytest.fixture

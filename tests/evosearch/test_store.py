@@ -11,8 +11,9 @@ import pytest
 
 from evosearch.breed import Bred
 from evosearch.evaluate import Measured
+from evosearch.mistakes import StoreError
 from evosearch.score import Stage
-from evosearch.store import VERSION, Row, Store, StoreError
+from evosearch.store import VERSION, Row, Store
 
 LOSSES = ((0.1, math.inf, 1e-300), (math.pi, 1 / 3, 0.1 + 0.2))
 STAGES = (
