@@ -127,9 +127,7 @@ def _holds(
 ) -> bool:
     """Whether the gap is more than what either program makes of rounding: of numbers changed by a trillionth."""
     rng = np.random.default_rng(0)
-    gap = np.abs(_flat(part.after[0]) - _flat(part.after[1]))
-    if not np.isfinite(gap).all():
-        return True
+    gap = _gap(*map(_flat, part.after)).max()
     for _ in range(NUDGES):
         nudged = trial.nudged(rng, NUDGE)
         for program, hyper, after in zip((p, q), hypers, part.after, strict=True):
@@ -137,7 +135,7 @@ def _holds(
             path = [list(nudged.weights)]
             for _, x in zip(range(part.step), _run(_with_near_numbers(program, rng), near, nudged, path), strict=False):
                 path.append(x)
-            if not gap.max() > 10 * np.abs(_flat(path[-1]) - _flat(after)).max():
+            if not gap > 10 * _gap(_flat(path[-1]), _flat(after)).max():
                 return False
     return True
 
@@ -167,7 +165,15 @@ def _witness(
     programs: tuple[Program, Program], hypers: tuple[dict[str, float], dict[str, float]], trial: Trial, part: _Part
 ) -> Witness:
     """The record of a difference, at the element where the gap is widest."""
-    gaps = [np.nan_to_num(np.abs(x - y), nan=np.inf) for x, y in zip(*part.after, strict=True)]
+    gaps = [_gap(x, y) for x, y in zip(*part.after, strict=True)]
     tensor = int(np.argmax([gap.max(initial=0) for gap in gaps]))
     at = tuple(map(int, np.unravel_index(int(np.argmax(gaps[tensor])), gaps[tensor].shape)))
     return Witness.of(programs, hypers, trial, part.step, (tensor, at), (part.before, *part.after))
+
+
+def _gap(x: Array, y: Array) -> Array:
+    """How far two new tensors are apart; nothing where both are not finite, infinitely where one is not."""
+    gap = np.where(np.isfinite(x) == np.isfinite(y), 0.0, np.inf)
+    both = np.isfinite(x) & np.isfinite(y)
+    gap[both] = np.abs(x[both] - y[both])
+    return gap

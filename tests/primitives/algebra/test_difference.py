@@ -124,6 +124,11 @@ def test_not_a_number_on_both_sides_is_no_difference_and_on_one_side_is_one():
     assert difference(program("g / g"), program("1 + 0 * g")) is not None  # some gradients are zero
 
 
+def test_the_witness_names_an_element_that_differs():
+    witness = difference(program("log(g) + where(g > 0, 1, 0)"), program("log(g)"))
+    assert np.isfinite((witness.new_p, witness.new_q)).all()
+
+
 def test_the_way_to_overflow_is_no_difference():
     assert difference(program("exp(9 * abs(g)) * w"), program("exp(3 * abs(g)) ** 3 * w")) is None
 
@@ -133,6 +138,10 @@ def test_rounding_is_no_difference():
     assert (
         difference(program("g * (1 - a)", hyper="lr=0.1, a=0.9"), program("g - g * a", hyper="lr=0.1, a=0.9")) is None
     )
+
+
+def test_rounding_on_either_side_of_where_a_root_ends_is_no_difference():
+    assert difference(program("sqrt(g * (0.1 + 0.2) - 0.3 * g)"), program("sqrt(0.3 * g - g * (0.1 + 0.2))")) is None
 
 
 def test_hyperparameters_of_one_name_have_one_value():
