@@ -158,7 +158,7 @@ class Equations:
         """Writes a value, naming what would make it too wide, and itself where it deserves a name."""
         op, args, value = self.values.nodes[i]
         if op == "input":
-            self.shown[i] = self._input(str(value))
+            self.shown[i] = self.input(str(value))
             return
         if op == "number":
             self.shown[i] = TERMINAL.number(float(str(value))), LATEX.number(float(str(value)))
@@ -193,6 +193,8 @@ class Equations:
     def _name(self, i: int) -> None:
         """Gives a value its own equation, and its symbol wherever it is used from now on."""
         name, hat, time = self.values.names.get(i, ""), self._hat(i), "t" if i in self.changes else ""
+        if name in self.outputs:  # a variable that is assigned again, to what the step gives
+            name = ""
         if i in self.owner:
             name, time = self.owner[i], "t"
             symbol = self.symbols.of(name)
@@ -207,7 +209,8 @@ class Equations:
         text = f"{symbol.text(time)} = {right[0].text}"
         self.found.append(Equation(name, text, f"{symbol.latex(time)} &= {right[1].text}"))
 
-    def _input(self, name: str) -> tuple[Written, Written]:
+    def input(self, name: str) -> tuple[Written, Written]:
+        """How an input is written: w and states as they were at t-1."""
         symbol = readable_symbol(name, self.symbols)
         time = "t-1" if name in ("w", *self.program.state_names) else "t" if name in ("g", "loss") else ""
         return Written(symbol.text(time)), Written(symbol.latex(time))

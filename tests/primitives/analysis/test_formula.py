@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import sympy
 from matplotlib.mathtext import MathTextParser
 
+from primitives.analysis.equations import Equations
 from primitives.analysis.formula import formula
 from primitives.analysis.notation import RELATIONS, ROLES, RULES
 from primitives.graph import canonical
@@ -25,6 +27,7 @@ from primitives.program import Assign, Call, Program, ProgramError, State, calls
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse
+from tests.primitives.analysis.formula_reader import Reader, plain
 from tests.primitives.random_programs import random_program
 
 MOMENTS = ["mₜ = β₁ mₜ₋₁ + (1 − β₁) gₜ", "vₜ = β₂ vₜ₋₁ + (1 − β₂) gₜ²", "m̂ₜ = mₜ / (1 − β₁ᵗ)", "v̂ₜ = vₜ / (1 − β₂ᵗ)"]
@@ -172,21 +175,26 @@ def pointwise(program: Program) -> bool:
 SCALAR = [p for p in (*map(reference, names()), *map(random_program, range(20))) if pointwise(p)]
 
 
+def one_step(program: Program, t: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Random inputs of a step for a tensor of one element, and its outputs by the interpreter."""
+    w, g, *states = np.random.default_rng(len(str(program)) + t).uniform(0.1, 2, 2 + len(program.states))
+    given = {"t": t, "lr": 0.01, "total_steps": 100.0, "loss": 2.5}
+    wrapped = [[np.array([[x]])] for x in (w, g)]
+    new_w, new = step(program, *wrapped, [[np.array([[s]])] for s in states], **given)
+    known = {"w": w, "g": g, **dict(zip(program.state_names, states, strict=True)), **program.defaults}
+    known |= {"t": t, "T": 100.0, "loss": 2.5, "lr": 0.01, "base_lr": 0.01}
+    outputs = {"w": new_w, **dict(zip(program.state_names, new, strict=True))}
+    return known, {name: float(np.squeeze(value)) for name, value in outputs.items()}
+
+
 @pytest.mark.parametrize("program", SCALAR, ids=lambda p: p.name)
 def test_sympy_computes_the_same_on_one_element(program):
-    rng = np.random.default_rng(len(str(program)))
     for t in (1, 7):
-        w, g, *states = rng.uniform(0.1, 2, 2 + len(program.states))
-        given = {"t": t, "lr": 0.01, "total_steps": 100.0, "loss": 2.5}
-        wrapped = [[np.array([[x]])] for x in (w, g)]
-        new_w, new = step(program, *wrapped, [[np.array([[s]])] for s in states], **given)
-        known = {"w": w, "g": g, **dict(zip(program.state_names, states, strict=True)), **program.defaults}
-        known |= {"t": t, "T": 100.0, "loss": 2.5, "lr": 0.01, "base_lr": 0.01, "size": 1.0}
-        wanted = {"w": new_w, **dict(zip(program.state_names, new, strict=True))}
+        known, wanted = one_step(program, t)
         for name, expression in formula(program).sympy().items():
-            expected = float(np.squeeze(wanted[name]))
-            if np.isfinite(expected):
-                assert value_of(expression, known) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+            if np.isfinite(wanted[name]):
+                value = value_of(expression, known | {"size": 1.0})
+                assert value == pytest.approx(wanted[name], rel=1e-10, abs=1e-10)
 
 
 def value_of(expression: Any, known: dict[str, float]) -> float:
@@ -252,3 +260,33 @@ def test_sympy_is_imported_only_when_asked_for():
         "assert not {'torch', 'numba'} & set(sys.modules); f.sympy(); assert 'sympy' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def computed(program: Program, known: dict[str, float], latex: bool) -> dict[str, float]:
+    """The outputs of a step, by reading the equations one after the other."""
+    made = Equations(program)
+    found = formula(program)
+    symbols = {}
+    env: dict[str, float] = {}
+    for name, value in known.items():
+        shown, tex = (written.text for written in made.input(name))
+        env[shown], symbols[tex] = np.float64(value), shown
+    env |= {"π": math.pi, "e": math.e}
+    results = {}
+    for row in found.equations:
+        left, right = row.latex.split(" &= ", 1) if latex else row.text.split(" = ", 1)
+        shown = row.text.split(" = ", 1)[0]
+        symbols[left] = shown
+        with np.errstate(all="ignore"):
+            results[row.name] = env[shown] = Reader(plain(right, symbols) if latex else right, env).value()
+    return results
+
+
+@pytest.mark.parametrize("latex", [False, True], ids=["terminal", "latex"])
+@pytest.mark.parametrize("program", SCALAR, ids=lambda p: p.name)
+def test_what_is_read_from_the_page_computes_the_same(program, latex):
+    known, wanted = one_step(program, 3)
+    found = computed(program, known, latex)
+    for name in found.keys() & wanted.keys():
+        if np.isfinite(wanted[name]):
+            assert found[name] == pytest.approx(wanted[name], rel=1e-7, abs=1e-9)
