@@ -17,6 +17,8 @@ COMMANDS = {
     "resume": "commands:resume",
     "list": "catalogue:list_programs",
     "inspect": "catalogue:inspect",
+    "simplify": "explain:simplify_command",
+    "same": "explain:same",
     "export": "commands:export",
     "baselines": "bars:baselines",
     "compare": "compare:compare",
@@ -56,6 +58,8 @@ def parser() -> Parser:
     inspect = commands.add_parser("inspect", help="a program: text, states, cost, how it descends from the start")
     inspect.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     inspect.add_argument("--json", action="store_true", help="as JSON")
+    _add_simplify(commands.add_parser("simplify", help="the shortest program that does the same, and by which laws"))
+    _add_same(commands.add_parser("same", help="whether two programs are one map: exit code 0 yes, 1 no, 3 undecided"))
     export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")
     export.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     export.add_argument("-o", "--output", metavar="FILE", required=True, help="the Python file to write")
@@ -107,6 +111,34 @@ def _add_resume(resume: argparse.ArgumentParser) -> None:
     resume.add_argument("--programs", metavar="+N", help="+N candidates more, or N in all")
     resume.add_argument("--budget", metavar="+TIME", help="time to go on for, as +10m")
     resume.add_argument("--workers", metavar="N", help="worker processes; the rows do not depend on them")
+
+
+def _add_simplify(simplify: argparse.ArgumentParser) -> None:
+    simplify.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
+    simplify.add_argument(
+        "--tier", choices=("exact", "protected", "empirical"), default="protected",
+        help="laws that always hold; or but where a value is not defined (default); or what trainings do not miss too",
+    )  # fmt: skip
+    simplify.add_argument("--seconds", type=float, metavar="S", help="time at most (default 5; 60 with trainings)")
+    simplify.add_argument("--trail", action="store_true", help="every step: law, before, after, where it does not hold")
+    simplify.add_argument("--json", action="store_true", help="all of it as JSON")
+    simplify.add_argument("-o", "--output", metavar="FILE", help="write the text here instead of printing it")
+    trainings = simplify.add_argument_group("with --tier empirical")
+    trainings.add_argument("--proxy", action="append", metavar="NAME", help="a task to train on (default: suite)")
+    trainings.add_argument("--seeds", type=int, metavar="N", help="trainings that judge a step, 4 to 100 (default 48)")
+    trainings.add_argument("--workers", metavar="N", help="worker processes; 1 starts no Ray (default auto)")
+    trainings.add_argument("--seed", type=int, metavar="S", help="same seed, same trainings; 0 to 99 (default 0)")
+
+
+def _add_same(same: argparse.ArgumentParser) -> None:
+    same.description = (
+        "Whether two programs give the same weights for all gradients, learning rates and hyperparameters. "
+        "Exit code: 0 yes, 1 no, 3 undecided, 2 for a wrong input."
+    )
+    same.add_argument("first", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
+    same.add_argument("second", metavar="PROGRAM", help="another")
+    same.add_argument("--trials", type=int, default=6, metavar="N", help="random trials for a difference (default 6)")
+    same.add_argument("--json", action="store_true", help="the verdict as JSON")
 
 
 def _add_compare(compare: argparse.ArgumentParser) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import math
 import sys
 import time
 from collections import Counter
@@ -14,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 import proxies
@@ -24,6 +21,7 @@ from evosearch.config import ConfigError
 from evosearch.contest import MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
+from evosearch.plain import plain
 from evosearch.resolve import resolve
 from evosearch.run import Prologue
 from evosearch.verdicts import PRIMARY, Verdict, verdicts
@@ -170,16 +168,3 @@ def _write(outputs: Mapping[str, Path], record: Any, results: Results, found: tu
             pictures.contest(results, found, outputs["figure"])
     except OSError as error:
         raise ConfigError(f"cannot write {error.filename}: {error.strerror}.") from error
-
-
-def plain(value: Any) -> Any:
-    """Records and arrays as JSON has them; a number that is infinite or none is null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

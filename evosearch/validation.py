@@ -17,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from evosearch import directory, funnel, ledger
-from evosearch.compare import plain
 from evosearch.contenders import Contender
 from evosearch.contest import contest
 from evosearch.funnel import MOST, Losses, Standing
 from evosearch.ledger import Past
 from evosearch.mistakes import StoreError
+from evosearch.plain import plain
 from evosearch.trainings import Call
 from evosearch.trials import PILOT
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evosearch.compare import plain
 from evosearch.funnel import Standing
+from evosearch.plain import plain
 from evosearch.score import GAIN_CAP
 from evosearch.tables import shown
 from evosearch.validation import Tier, Validation
