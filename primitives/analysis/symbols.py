@@ -32,7 +32,9 @@ class Symbol:
         """As a terminal shows it; `time` is the index, "", "t" or "t-1"."""
         base = self.base[0] + HAT * self.hat + self.base[1:]
         small = self.sub.isdigit() or self.sub in ("+", "-")
-        return base + (self.sub.translate(SUBSCRIPTS) if small else f"_{self.sub}" * bool(self.sub)) + _index(time)
+        sub = self.sub.translate(SUBSCRIPTS) if small else f"_{self.sub}" * bool(self.sub)
+        comma = "," * (self.sub.isdigit() and time.isdigit())  # s₁,₀ is not the tenth s
+        return base + sub + comma + time.translate(SUBSCRIPTS)
 
     def latex(self, time: str = "") -> str:
         """As LaTeX writes it."""
@@ -107,10 +109,6 @@ def _greek(name: str) -> Symbol:
 
 def _numbered(letter: str) -> Iterator[Symbol]:
     return (Symbol(letter, letter, str(i)) for i in range(1, 100_000))
-
-
-def _index(time: str) -> str:
-    return time.translate(SUBSCRIPTS)
 
 
 def _tex_subscript(sub: str) -> str:

@@ -25,6 +25,7 @@ from primitives.graph import canonical
 from primitives.interpreter import step
 from primitives.program import Assign, Call, Program, ProgramError, State, calls, expressions
 from primitives.reference import names, reference
+from primitives.specialise import alive
 from primitives.table import PRIMITIVES
 from primitives.text import parse
 from tests.primitives.analysis.formula_reader import Reader, plain
@@ -135,7 +136,7 @@ def test_a_dead_state_has_no_equation():
     assert [e.name for e in found.equations] == ["w"]
 
 
-@pytest.mark.parametrize("program", [*map(reference, names()), *map(random_program, range(15))], ids=lambda p: p.name)
+@pytest.mark.parametrize("program", [*map(reference, names()), *map(random_program, range(8))], ids=lambda p: p.name)
 def test_lines_fit_and_latex_compiles(program):
     for some in (program, canonical(program)):
         found = formula(some)
@@ -287,6 +288,6 @@ def computed(program: Program, known: dict[str, float], latex: bool) -> dict[str
 def test_what_is_read_from_the_page_computes_the_same(program, latex):
     known, wanted = one_step(program, 3)
     found = computed(program, known, latex)
-    for name in found.keys() & wanted.keys():
+    for name in ("w", *alive(program).state_names):
         if np.isfinite(wanted[name]):
             assert found[name] == pytest.approx(wanted[name], rel=1e-7, abs=1e-9)
