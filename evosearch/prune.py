@@ -85,18 +85,13 @@ class Pruned:
 
     def lines(self) -> list[str]:
         """What a terminal shows."""
-        found = [
-            f"{self.trainings:,} trainings in {self.seconds:.0f} s. Changes of the score, in log loss saved, 95 %:"
-        ]
-        found += [step.line() for step in self.steps] or [
-            "Nothing was found that can be dropped or rounded without a loss."
-        ]
+        spent = f"{self.trainings:,} trainings in {self.seconds:.0f} s"
+        found = [f"{spent}. Changes of the score, in log loss saved, 95 %:"]
+        found += [step.line() for step in self.steps] or ["Nothing was found that can go without a loss."]
         found += [self.total.line()] if self.total is not None and len(self.steps) > 1 else []
         found += [step.line("kept: ") for step in self.refused]
         if not 1 / OTHER_RATE < self.rates < OTHER_RATE:
-            found.append(
-                f"It learns best at {self.rates:.3g} times the learning rates of the given program: tune lr again."
-            )
+            found.append(f"It learns best at {self.rates:.3g} times the given program's rates: tune lr again.")
         return found if self.finished else [*found, "Time ended before all was tried; more seconds may drop more."]
 
 
@@ -118,19 +113,11 @@ def prune(
     TOTAL_TOLERANCE below the given program, or below one on the way. All ends within `seconds`, but for the first
     trainings. `run` trains (run.Prologue.train). ProgramError where the program cannot be trained.
     """
-    if not tasks or seeds < LOOKS[0] or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"pruning needs a task, at least {LOOKS[0]} seeds, and a seed from 0 to {MOST_SEED}.")
-    if needs := compiled(show(program)).needs:
-        asks = "asks the loss itself" if needs == "oracle" else "works on whole matrices"
-        raise ProgramError(f"'{program.name}' {asks}; trainings can prune only programs of tensors and numbers.")
+    _check(program, tasks, seeds, seed)
     began = time.monotonic()
     judge = _Judge(tasks, seeds, FIRST_SEED + SEEDS_EACH * seed, began + seconds, run)
-    chain, laws, refused, finished = (
-        [canonical(replace(program, doc=""), symbolic=True)],
-        list[str](),
-        dict[str, Step](),
-        True,
-    )
+    chain, laws = [canonical(replace(program, doc=""), symbolic=True)], list[str]()
+    refused, finished = dict[str, Step](), True
     say("training the program at all learning rates")
     judge.start(chain[0])
     try:
@@ -153,13 +140,23 @@ def prune(
     return Pruned(kept, steps, (*undone, *beside), spent, finished, total, judge.trainings, rate(shift))
 
 
+def _check(program: Program, tasks: Sequence[str], seeds: int, seed: int) -> None:
+    """Refuse what cannot be pruned, and numbers that are no plan."""
+    if not tasks or seeds < LOOKS[0] or not 0 <= seed <= MOST_SEED:
+        raise ValueError(f"pruning needs a task, at least {LOOKS[0]} seeds, and a seed from 0 to {MOST_SEED}.")
+    if needs := compiled(show(program)).needs:
+        asks = "asks the loss itself" if needs == "oracle" else "works on whole matrices"
+        raise ProgramError(f"'{program.name}' {asks}; trainings can prune only programs of tensors and numbers.")
+
+
 def _next_step(
     judge: _Judge, chain: Sequence[Program], refused: dict[str, Step], say: Callable[[str], None]
 ) -> Step | None:
     """The step that saves most of those that may be taken; those that may not are noted, and not tried again."""
     untried = [(law, child) for law, child in proposals(chain[-1]) if law not in refused]
     done = 0
-    while some := untried[done : done + judge.room(reserved=len(chain) + 1)]:
+    while done < len(untried):
+        some = untried[done : done + judge.room(reserved=len(chain) + 1)]
         done += len(some)
         say(f"step {len(chain)}: proposals {done - len(some) + 1} to {done} of {len(untried)}")
         steps = judge.compared(chain[-1], some, len(chain))

@@ -262,6 +262,15 @@ def test_on_a_real_task_lion_loses_an_arcsin_and_keeps_its_sign_and_momentum() -
     assert math.isfinite(found.rates)
 
 
+def test_on_a_real_task_the_published_program_loses_clip_and_arcsin() -> None:
+    found = pruned(RAW, real)
+    assert not ops(found.program) & {"arcsin", "clip"}
+    assert "sign" in ops(found.program)
+    assert found.program.state_names == ("v",)
+    assert found.total is not None
+    assert found.total.low > 0
+
+
 @pytest.mark.parametrize(
     ("program", "says"),
     [
