@@ -59,7 +59,7 @@ IDENTITIES = [
     x = min(x, x)
     x = max(x, 0) + min(x, 0)
     x = where(c, x, x)
-    x = where(x == x, x, y)
+    x = where(square(y) >= 0, x, z)
     x = interp(x, y, 0)
     x = ema(x, y, 1)
     x = ema(y, x, 0)
