@@ -1,16 +1,15 @@
-"""What there is to start from, and what can be read off one program: the commands `list` and `inspect`."""
+"""What there is to start from: the command `list`; and what a step of a program needs."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
-from evosearch import lineage
-from evosearch.resolve import resolve
 from primitives.bytecode import compile_program
 from primitives.facts import Facts, facts
 from primitives.graph import canonical
@@ -19,7 +18,7 @@ from primitives.program import Program
 from primitives.recommended import RECOMMENDED
 from primitives.reference import names, reference
 from primitives.schedules import SCHEDULES
-from primitives.text import show, show_number
+from primitives.text import show_number
 from primitives.wrappers import WRAPPERS
 
 WIDTH = 200  # of the table of methods, where no terminal says how wide it is
@@ -70,36 +69,39 @@ def _title(doc: str) -> str:
     return doc.split("\n")[0]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a step of a program needs, as its text says it; length and cost are of the canonical form."""
+
+    facts: Facts
+    length: int  # statements
+    cost: float  # additions for each element
+
+    def lines(self) -> list[str]:
+        """A line for each."""
+        f = self.facts
+        return [
+            f"states      {', '.join(f'{name} ({kind})' for name, kind in f.states) or 'none'}",
+            f"memory      {f.memory} x the weights, beside weights and gradients",
+            f"gradients   {f.gradients} a step; closure: {f.closure}",
+            f"shapes      {f.shapes}",
+            f"length      {self.length} statements in canonical form",
+            f"cost        {self.cost:g} additions for each element and step",
+        ]
+
+
+def needs(program: Program) -> Needs:
+    """What can be read off a program without running it."""
+    return Needs(facts(program), len(canonical(program).body), compile_program(program).cost)
+
+
 def _record(program: Program) -> dict[str, object]:
     """What can be read off a program, for JSON."""
-    found: Facts = facts(program)
+    found = needs(program)
     return {
-        **dataclasses.asdict(found),
-        "states": dict(found.states),
-        "length": len(canonical(program).body),
-        "cost": compile_program(program).cost,
+        **dataclasses.asdict(found.facts),
+        "states": dict(found.facts.states),
+        "length": found.length,
+        "cost": found.cost,
         "hyperparameters": program.defaults,
     }
-
-
-def inspect(args: argparse.Namespace) -> None:
-    """A program's text and what can be read off it; of a run's, how it came about."""
-    program = resolve(args.program)
-    record = _record(program)
-    steps = lineage.of(args.program)
-    if args.json:
-        text = {"name": program.name, "text": show(program)}
-        print(json.dumps({**text, **record, "lineage": [s.record() for s in steps]}, indent=2))
-        return
-    f = facts(program)
-    print(show(program))
-    print(f"states      {', '.join(f'{name} ({kind})' for name, kind in f.states) or 'none'}")
-    print(f"memory      {f.memory} x the weights, beside weights and gradients")
-    print(f"gradients   {f.gradients} a step; closure: {f.closure}")
-    print(f"shapes      {f.shapes}")
-    print(f"length      {record['length']} statements in canonical form")
-    print(f"cost        {record['cost']:g} additions for each element and step")
-    if steps:
-        print(f"\nHow it descends from the start, in {len(steps) - 1} generation{'s' * (len(steps) != 2)}:")
-        for step in steps:
-            print(step.shown())

@@ -16,7 +16,7 @@ COMMANDS = {
     "run": "commands:run",
     "resume": "commands:resume",
     "list": "catalogue:list_programs",
-    "inspect": "catalogue:inspect",
+    "inspect": "inspecting:inspect",
     "simplify": "explain:simplify_command",
     "same": "explain:same",
     "export": "commands:export",
@@ -55,9 +55,10 @@ def parser() -> Parser:
     _add_resume(commands.add_parser("resume", help="go on with a search that was stopped or has ended"))
     listed = commands.add_parser("list", help="methods, wrappers, schedules, settings: what their texts say of them")
     listed.add_argument("--json", action="store_true", help="the methods as JSON")
-    inspect = commands.add_parser("inspect", help="a program: text, states, cost, how it descends from the start")
+    inspect = commands.add_parser("inspect", help="a program explained: formula, states, properties, hazards, descent")
     inspect.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
-    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.add_argument("--latex", action="store_true", help="only the formula, as LaTeX")
+    inspect.add_argument("--json", action="store_true", help="everything as JSON")
     _add_simplify(commands.add_parser("simplify", help="the shortest program that does the same, and by which laws"))
     _add_same(commands.add_parser("same", help="whether two programs are one map: exit code 0 yes, 1 no, 3 undecided"))
     export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")

@@ -1,0 +1,186 @@
+"""The command `inspect`: all that can be told of a program without training it, a section for each question."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.text import Text
+
+from evosearch import catalogue
+from evosearch.config import ConfigError
+from evosearch.explain import Simplification, simplified
+from evosearch.plain import plain
+from evosearch.resolve import resolve
+from primitives.analysis.constants import lifted
+from primitives.analysis.formula import formula
+from primitives.program import Program, ProgramError
+from primitives.show import show, show_number
+
+WIDTH = 100
+INDENT = "  "
+LONGEST = 2.0  # seconds that one section may take
+
+
+class Shown(Protocol):
+    """What is known of a program, and how a terminal shows it."""
+
+    def lines(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question about a program: its name in JSON, its heading, and what answers it."""
+
+    key: str
+    heading: str
+    derive: Callable[[Program], Shown]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Why a question has no answer."""
+
+    reason: str
+
+    def lines(self) -> list[str]:
+        """The reason as a sentence."""
+        return [self.reason]
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """The numbers of a program under names that say what they are for, and the program with these names."""
+
+    names: tuple[tuple[str, float], ...]
+    program: Program
+
+    def lines(self) -> list[str]:
+        """The names, and the text that has them."""
+        if not self.names:
+            return ["Every number of the text has a name, or says what it is."]
+        named = ", ".join(f"{name} = {show_number(value)}" for name, value in self.names)
+        return [f"{named}, in:", *show(replace(self.program, doc="")).splitlines()]
+
+
+def constants(program: Program) -> Lifted:
+    """The numbers that have no name in the text."""
+    found = lifted(program)
+    return Lifted(tuple(pair for pair in found.hyper if pair not in program.hyper), found)
+
+
+SECTIONS = (
+    Section("formula", "Formula", formula),
+    Section("constants", "Numbers that have no name", constants),
+    Section("needs", "What a step needs", catalogue.needs),
+)
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """Print all that is known of a program; or as LaTeX, as JSON, as a picture too."""
+    if args.latex and args.json:
+        raise ConfigError("--latex and --json are two outputs; choose one.")
+    given = resolve(args.program)
+    found = simplified(given)
+    if args.latex:
+        print(formula(found.program).latex())
+    elif args.json:
+        print(json.dumps(record(found, args.program), indent=2, allow_nan=False))
+    else:
+        _print(found, args.program)
+
+
+def answers(program: Program) -> Iterator[tuple[Section, Shown]]:
+    """Every section with its answer; one that fails or takes too long says so and spoils no other."""
+    for section in SECTIONS:
+        yield section, _answered(section, program)
+
+
+def _answered(section: Section, program: Program) -> Shown:
+    try:
+        with _within(LONGEST):
+            return section.derive(program)
+    except _TooLongError:
+        return Unknown(f"Not known: it would take more than {LONGEST:g} seconds.")
+    except ProgramError as error:
+        return Unknown(f"Not known: {error}")
+    except Exception as error:
+        return Unknown(f"Not known, by a mistake of ours ({type(error).__name__}: {error}); please report it.")
+
+
+class _TooLongError(Exception):
+    """A section took too long."""
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """_TooLongError where the block takes longer; no limit outside the main thread or where there is no alarm."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def record(found: Simplification, spec: str) -> dict[str, Any]:
+    """Everything as JSON has it: the text, then a dictionary for each section."""
+    return {
+        "name": found.program.name,
+        "text": show(found.program),
+        "simplified_from": show(found.before) if found.shorter else None,
+        **{section.key: plain(answer) for section, answer in answers(found.program)},
+        "lineage": [step.record() for step in _descent(spec)],
+    }
+
+
+def _print(found: Simplification, spec: str) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    print(show(found.program))
+    if found.shorter:
+        _show(console, "Simplified", [f"Simplified from {found.statements[0]} statements.", *found.lines()])
+    for section, answer in answers(found.program):
+        _show(console, section.heading, answer.lines())
+    if steps := _descent(spec):
+        heading = f"How it descends from the start, in {len(steps) - 1} generation{'s' * (len(steps) != 2)}"
+        _show(console, heading, [line for step in steps for line in step.shown().splitlines()])
+
+
+def _show(console: Console, heading: str, lines: list[str]) -> None:
+    """A heading, and the lines below it, none wider than WIDTH or the terminal."""
+    width = min(WIDTH, console.width)
+    console.print(Text(heading, "bold"))
+    for line in lines:
+        deeper = INDENT + " " * (len(line) - len(line.lstrip()) + 4)
+        for part in textwrap.wrap(INDENT + line, width, subsequent_indent=deeper) or [""]:
+            console.print(Text(part), soft_wrap=True)
+    console.print()
+
+
+def _descent(spec: str) -> list[Any]:
+    """The ancestors of a run's program; what is of no run needs nothing of runs, which import torch."""
+    place, _, _ = spec.rpartition(":")
+    if not place or not Path(place).is_dir():
+        return []
+    from evosearch import lineage
+
+    return list(lineage.of(spec))
