@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import proxies
@@ -36,12 +36,12 @@ class Contender:
         return Entrant(self.name, parse(self.text), self.free)
 
 
-def archive_of(config: Config, store: Store, bar: Baseline) -> Archive:
-    """What a search knows, from its rows."""
+def archive_of(config: Config, store: Store, bar: Baseline, only: Collection[str] | None = None) -> Archive:
+    """What a search knows, from its rows; or only of programs with these fingerprints."""
     archive = Archive(config.scoring, {name: proxies.get(name).bounds for name in config.proxies}, bar)
     for bred, measured in store.founders():
         archive.add(bred, measured)
-    for row in store.rows(0):
+    for row in store.rows(0) if only is None else store.alike(only):
         if row.measured is None:
             continue
         if not row.known:

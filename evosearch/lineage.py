@@ -7,37 +7,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evosearch.config import Config
+from evosearch.contenders import archive_of
 from evosearch.directory import reopen
-from evosearch.score import WIDTH, Stage, own_logs
+from evosearch.run import kept_references
 from evosearch.store import Row, Store
 from primitives.text import parse, show_expr
+from proxies import TaskError
 
 
 @dataclass(frozen=True)
 class Step:
-    """One ancestor: what changed against its parent, and the log loss of its first full trainings (lower is better)."""
+    """One ancestor: what changed against its parent, and its score as the search knows it, over all seeds spent on it.
+
+    The score is None where a hurdle ended its trainings before they were on all tasks.
+    """
 
     number: int
     mutation: str
     removed: tuple[str, ...]
     added: tuple[str, ...]
-    log_loss: float | None
+    score: float | None
 
     def record(self) -> dict[str, Any]:
         """The step as plain values."""
         return {
             "number": self.number, "mutation": self.mutation, "removed": list(self.removed),
-            "added": list(self.added), "log_loss": self.log_loss,
+            "added": list(self.added), "score": self.score,
         }  # fmt: skip
 
     def shown(self) -> str:
         """The step as text."""
-        loss = "" if self.log_loss is None else f", log loss {self.log_loss:+.3f}"
+        score = "" if self.score is None else f", score {self.score:+.3f}"
         name = "start" if self.number < 0 else f"candidate {self.number}: {self.mutation}"
         lines = [
-            f"  {name}{loss}",
-            *(f"    - {line}" for line in self.removed),
-            *(f"    + {line}" for line in self.added),
+            f"{name}{score}",
+            *(f"  - {line}" for line in self.removed),
+            *(f"  + {line}" for line in self.added),
         ]
         return "\n".join(lines)
 
@@ -47,7 +53,7 @@ def of(spec: str) -> list[Step]:
     place, _, which = spec.rpartition(":")
     if not place or not Path(place).is_dir():
         return []
-    _, store = reopen(Path(place))
+    config, store = reopen(Path(place))
     number = _number(Path(place), which)
     row = None if number is None else store.row(number)
     chain: list[Row] = []
@@ -55,9 +61,19 @@ def of(spec: str) -> list[Step]:
         chain.append(row)
         row = None if row.parent is None else store.row(row.parent)
     chain.reverse()
-    steps = [_step(row, chain[i - 1] if i else None, store) for i, row in enumerate(chain)]
+    scores = _scores(config, store, {row.bred.fingerprint for row in chain})
     store.close()
-    return steps
+    return [_step(row, chain[i - 1] if i else None, scores.get(row.bred.fingerprint)) for i, row in enumerate(chain)]
+
+
+def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, float]:
+    """The scores of those that passed every hurdle; none where a task of the run is not there any more."""
+    kept = store.get("prologue")
+    try:
+        archive = archive_of(config, store, kept_references(kept).bar, fingerprints)
+    except TaskError:
+        return {}
+    return {key: entry.score for key, entry in archive.entries.items() if entry.complete}
 
 
 def _number(directory: Path, which: str) -> int | None:
@@ -71,21 +87,12 @@ def _number(directory: Path, which: str) -> int | None:
     return int(rows[0 if which == "best" else int(which[6:-1])]["number"])
 
 
-def _step(row: Row, parent: Row | None, store: Store) -> Step:
+def _step(row: Row, parent: Row | None, score: float | None) -> Step:
     old, new = ([] if r is None else _expressions(r.bred.text) for r in (parent, row))
     changes = [line for line in difflib.ndiff(old, new) if line[:2] in ("- ", "+ ")] if parent else []
     removed = tuple(line[2:] for line in changes if line[0] == "-")
     added = tuple(line[2:] for line in changes if line[0] == "+")
-    stages = row.measured.stages if row.measured is not None else ()
-    full = [stage for stage in stages if stage.kind == "full"]
-    return Step(row.bred.number, row.bred.mutation, removed, added, _mean(full))
-
-
-def _mean(stages: list[Stage]) -> float | None:
-    if not stages:
-        return None
-    means = [float(own_logs(s.losses, (1e-300, 1e300), WIDTH["full"]).mean()) for s in stages]
-    return sum(means) / len(means)
+    return Step(row.bred.number, row.bred.mutation, removed, added, score)
 
 
 def _expressions(text: str) -> list[str]:

@@ -134,6 +134,11 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
             "tuned": {name: [tuned[name].text, tuned[name].warmup, dict(tuned[name].exponents)] for name in names},
         }
         store.add(founders, prologue=kept)  # together: a run that was killed in between could not be resumed
+    return kept_references(kept)
+
+
+def kept_references(kept: Any) -> References:
+    """From what a run's store keeps as "prologue"."""
     text, warmup, exponents, logs = kept["baseline"]
     by_seed = {
         proxy: {kind: {int(seed): value for seed, value in seeds.items()} for kind, seeds in kinds.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,13 @@ class Store:
         """The row of a candidate, or None."""
         found = self.connection.execute("SELECT * FROM candidates WHERE number = ?", (number,)).fetchone()
         return None if found is None else _from_sql(found)
+
+    def alike(self, fingerprints: Collection[str]) -> Iterator[Row]:
+        """All candidates with one of these fingerprints, in order; founders left out."""
+        places = ", ".join("?" * len(fingerprints))
+        query = f"SELECT * FROM candidates WHERE number >= 0 AND fingerprint IN ({places}) ORDER BY number"
+        for values in self.connection.execute(query, tuple(fingerprints)):
+            yield _from_sql(values)
 
     def count(self) -> int:
         """How many candidates were committed, founders left out."""
