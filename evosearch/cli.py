@@ -26,6 +26,7 @@ COMMANDS = {
     "proxies": "suite:list_proxies",
 }
 """Where in this package each command is; only what is asked for is imported. It gives an exit code, or None for 0."""
+WITHOUT_TRAINING = ("list", "inspect", "simplify", "same", "export")  # and without torch, unless they ask for it
 
 EXAMPLES = """\
 PROGRAM is a reference name (lion, recommended_default), a file (my.opt), or a program of a run: DIR:best, DIR:17
@@ -182,9 +183,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """Import what the command needs, which may take a second, and call it."""
-    from proxies.threads import pin_environment
+    from proxies.threads import pin_environment, pin_variables
 
-    pin_environment()
+    if args.command in WITHOUT_TRAINING:
+        pin_variables()
+    else:
+        pin_environment()
     from evosearch.mistakes import MISTAKES
 
     module, function = COMMANDS[args.command].split(":")

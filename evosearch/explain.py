@@ -182,6 +182,9 @@ def _check_trainings(args: argparse.Namespace) -> None:
 
 def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> Simplification:
     """What trainings do not miss is dropped too, with progress on the error output; then the laws once more."""
+    from proxies.threads import pin_environment
+
+    pin_environment()
     from evosearch.meter import Counted, Meter
     from evosearch.prune import prune
     from evosearch.run import Prologue

@@ -16,13 +16,15 @@ ENVIRONMENT = {
 }
 
 
-def pin_environment() -> None:
-    """Set what libraries read at import (where the user has not), then torch's threads and denormals.
-
-    Call it before anything imports torch or numba; the variables are read only once.
-    """
+def pin_variables() -> None:
+    """Set what libraries read at import, where the user has not: call it before anything imports torch or numba."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def pin_environment() -> None:
+    """The variables, then torch's threads and denormals, which takes as long as importing torch."""
+    pin_variables()
     import torch
 
     torch.set_num_threads(1)
