@@ -149,9 +149,17 @@ class _Reading:
         adds_nothing = rest == 0
         whole = _total(_product(factor, self.name), rest)
         return Branch(
-            self._text(factor), self._text(inner if averages else rest), self._text(whole), decay, averages,
-            numbers, adds_nothing, factor == 0, factor == 1 and adds_nothing, factor == 0 and self.name in self.leaves[self.own],
-        )  # fmt: skip
+            factor=self._text(factor),
+            of=self._text(inner if averages else rest),
+            whole=self._text(whole),
+            decay=decay,
+            averages=averages,
+            by_numbers=numbers,
+            adds_nothing=adds_nothing,
+            forgets=factor == 0,
+            holds=factor == 1 and adds_nothing,
+            feeds_back=factor == 0 and self.name in self.leaves[self.own],
+        )
 
     def _text(self, expr: Expr) -> str:
         """The expression, or what it is made of where it is long."""

@@ -1,0 +1,80 @@
+"""Parity: what a value does when w and g change sign together, on this step and all before.
+
+Odd values change sign: a gradient, its mean, w - w_prev. Even ones stay: squares, sizes, gains.
+"""
+
+from __future__ import annotations
+
+from primitives.graph import Graph, Node
+from primitives.table import PRIMITIVES
+
+NONE, ODD, EVEN, UNKNOWN = "none", "odd", "even", "unknown"  # none: zero so far, which is both
+RULES = {  # how the parity of a primitive follows from its arguments'
+    "steady": "pi e eps rows columns size is_matrix is_hidden is_embedding is_head loss_at",
+    "sum": "add subtract mix where",
+    "product": "multiply divide dot global_dot matmul",
+    "choice": "max min",
+    "linear": "negative transpose flatten unflatten sum mean row_mean column_mean hvp hessian_solve cg_solve",
+    "odd": "sign cube cbrt sin tan arcsin arctan sinh tanh arcsinh arctanh reciprocal orthogonalize grad_at",
+    "even": "abs square cos cosh sqrt_abs log_abs log2_abs log10_abs norm rms global_norm",
+    "power": "power",
+    "neither": "mod sqrt floor exp exp2 exp10 expm1 log log2 log10 log1p arccos arccosh log1p_abs inv_root "
+    "less less_equal greater greater_equal equal",
+    "written out": " ".join(name for name, p in PRIMITIVES.items() if p.form == "composite"),
+}
+RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
+
+
+def parities(g: Graph) -> list[str]:
+    """Of each value, what it does when w and g change sign together, on this step and all before."""
+    states = {s.name: _start(s.start) for s in g.states}
+    while True:
+        known: list[str] = []
+        for node in g.nodes:
+            if node.op == "input":
+                known.append(ODD if node.value in ("w", "g") else states.get(str(node.value), EVEN))
+            elif node.op == "number":
+                known.append(NONE if node.value == 0 else EVEN)
+            else:
+                known.append(_parity(g, node, [known[a] for a in node.args]))
+        wider = {s.name: _both(states[s.name], known[i]) for s, i in zip(g.states, g.outputs[1:], strict=True)}
+        if wider == states:
+            return known
+        states = wider
+
+
+def _start(start: str | float) -> str:
+    return ODD if start == "w" else NONE if start == 0 else EVEN
+
+
+def _both(*found: str) -> str:
+    """The parity of a sum, or of a choice."""
+    some = set(found) - {NONE}
+    return NONE if not some else some.pop() if len(some) == 1 else UNKNOWN
+
+
+def _product(x: str, y: str) -> str:
+    if NONE in (x, y):
+        return NONE
+    return UNKNOWN if UNKNOWN in (x, y) else EVEN if x == y else ODD
+
+
+def _parity(g: Graph, node: Node, args: list[str]) -> str:
+    """The parity of a primitive of its arguments."""
+    rule = RULE[node.op]
+    if rule == "product":
+        return _product(args[0], args[1])
+    if node.op == "mix":
+        return _both(_product(args[0], args[1]), _product(args[2], args[3]))
+    if node.op == "where":
+        return _both(*args[1:]) if args[0] in (EVEN, NONE) else UNKNOWN
+    if rule == "sum":
+        return _both(*args)
+    if rule in ("linear", "odd"):
+        return args[0]
+    if rule == "steady" or (rule == "even" and args[0] != UNKNOWN) or all(x in (EVEN, NONE) for x in args):
+        return EVEN
+    exponent = g.nodes[node.args[-1]].value
+    if rule == "power" and args[0] == ODD and isinstance(exponent, float) and exponent.is_integer():
+        return ODD if exponent % 2 else EVEN
+    return UNKNOWN
