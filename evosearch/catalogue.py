@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from primitives.analysis.nature import nature
 from primitives.bytecode import compile_program
 from primitives.facts import Facts, facts
 from primitives.graph import canonical
@@ -44,14 +45,20 @@ def list_programs(args: argparse.Namespace) -> None:
 def _methods(programs: list[tuple[str, Program]]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for column in ("states", "memory", "gradients", "closure", "shapes"):
+    for column in ("states", "memory", "adaptive", "momentum", "gradients", "closure", "shapes"):
         table.add_column(column)
     table.add_column("what", no_wrap=True, overflow="ellipsis")
     for name, program in programs:
         f = facts(program)
         states = ", ".join(state for state, _ in f.states) or "-"
-        table.add_row(name, states, f.memory, f.gradients, f.closure, f.shapes, _title(program.doc))
+        of = nature(program)
+        kind = _word(of.adaptive), _word(of.momentum)
+        table.add_row(name, states, f.memory, *kind, f.gradients, f.closure, f.shapes, _title(program.doc))
     return table
+
+
+def _word(answer: bool | None) -> str:
+    return "?" if answer is None else "yes" if answer else "no"
 
 
 def _titled(title: str, rows: list[tuple[str, str]]) -> Table:
@@ -78,15 +85,13 @@ class Needs:
     cost: float  # additions for each element
 
     def lines(self) -> list[str]:
-        """A line for each."""
+        """A line for each but states and memory, of which the analysis of memory says more."""
         f = self.facts
         return [
-            f"states      {', '.join(f'{name} ({kind})' for name, kind in f.states) or 'none'}",
-            f"memory      {f.memory} x the weights, beside weights and gradients",
-            f"gradients   {f.gradients} a step; closure: {f.closure}",
-            f"shapes      {f.shapes}",
-            f"length      {self.length} statements in canonical form",
-            f"cost        {self.cost:g} additions for each element and step",
+            f"gradients  {f.gradients} a step; closure: {f.closure}",
+            f"shapes     {f.shapes}",
+            f"length     {self.length} statement{'s' * (self.length != 1)} in canonical form",
+            f"cost       {self.cost:g} additions for each element, as a search counts it",
         ]
 
 
@@ -97,11 +102,13 @@ def needs(program: Program) -> Needs:
 
 def _record(program: Program) -> dict[str, object]:
     """What can be read off a program, for JSON."""
-    found = needs(program)
+    found, of = needs(program), nature(program)
     return {
         **dataclasses.asdict(found.facts),
         "states": dict(found.facts.states),
         "length": found.length,
         "cost": found.cost,
+        "adaptive": of.adaptive,
+        "momentum": of.momentum,
         "hyperparameters": program.defaults,
     }

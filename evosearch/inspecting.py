@@ -25,6 +25,8 @@ from evosearch.plain import plain
 from evosearch.resolve import resolve
 from primitives.analysis.constants import lifted
 from primitives.analysis.formula import formula
+from primitives.analysis.memory import memory
+from primitives.analysis.nature import nature
 from primitives.program import Program, ProgramError
 from primitives.show import show, show_number
 
@@ -83,7 +85,9 @@ def constants(program: Program) -> Lifted:
 SECTIONS = (
     Section("formula", "Formula", formula),
     Section("constants", "Numbers that have no name", constants),
-    Section("needs", "What a step needs", catalogue.needs),
+    Section("memory", "What the states remember, memory and arithmetic", memory),
+    Section("needs", "What a step asks for", catalogue.needs),
+    Section("nature", "Adaptive, momentum", nature),
 )
 
 
@@ -157,7 +161,7 @@ def _print(found: Simplification, spec: str) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     print(show(found.program))
     if found.shorter:
-        _show(console, "Simplified", [f"Simplified from {found.statements[0]} statements.", *found.lines()])
+        _show(console, f"Simplified from {found.statements[0]} statements", found.lines())
     for section, answer in answers(found.program):
         _show(console, section.heading, answer.lines())
     if steps := _descent(spec):
