@@ -46,7 +46,7 @@ class Use(NamedTuple):
 class Arena:
     """All values of one simplification; `kinds` and `at_least` say what is known of the inputs.
 
-    `at_least` has "positive", "nonnegative" or "unit" (in [0, 1]) for an input of which that is known.
+    `at_least` has words for an input that is not negative: "positive", "unit" (it lies in [0, 1)), or neither.
     """
 
     def __init__(
@@ -255,9 +255,14 @@ class Arena:
         if len(terms) == 1:
             [(product, c)] = terms.items()
             return power_of_product(self, c, product, exponent)
-        if exponent.denominator == 1 and 1 < exponent <= LARGEST_POWER and len(terms) ** int(exponent) <= LARGEST_SUM:
+        if exponent > 1 and self.opens(i, exponent):
             return self.multiply(*[i] * int(exponent))
         return power_of_sum(self, i, exponent)
+
+    def opens(self, i: int, exponent: Fraction) -> bool:
+        """Whether a sum to a power is multiplied out."""
+        whole = exponent.denominator == 1 and exponent <= LARGEST_POWER
+        return whole and len(self.terms(i)) ** int(exponent) <= LARGEST_SUM
 
     # where a value is defined, and its sign
 

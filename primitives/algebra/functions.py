@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 
 from primitives.algebra.arena import ONE, Arena
-from primitives.algebra.numbers import as_float, exact
+from primitives.algebra.numbers import as_float, exact, root
 from primitives.algebra.products import measure, primitive_part
+from primitives.algebra.signs import unit
+from primitives.algebra.sums import root_of_sum
 from primitives.namespaces import NUMPY
 from primitives.table import PRIMITIVES
 
@@ -22,6 +25,8 @@ INVERSES = {  # outer: inner, and whether it holds everywhere
     "sin": ("arcsin", False), "cos": ("arccos", False), "tan": ("arctan", True), "sinh": ("arcsinh", True),
     "cosh": ("arccosh", False), "tanh": ("arctanh", False), "arcsinh": ("sinh", True), "arctanh": ("tanh", True),
 }  # fmt: skip
+COMPARED = ("less", "less_equal", "greater", "greater_equal", "equal")
+NEAR = {"arctan": "tan", "arcsin": "sin"}  # inverses of functions of what lies in [0, 1]
 Rule = Callable[..., int]
 
 
@@ -56,6 +61,8 @@ def _plain(arena: Arena, op: str, args: tuple[int, ...]) -> int:
         law = "inverse of its function" if INVERSES[op][1] else "function of its inverse anywhere"
         if arena.may(law):
             return arena.use(law, op, args, arena.values[args[0]].args[0])
+    if op in NEAR and arena.values[args[0]].op == NEAR[op] and unit(arena, arena.values[args[0]].args[0]):
+        return arena.use("inverse of its function near 0", op, args, arena.values[args[0]].args[0])
     if PRIMITIVES[op].commutative:
         args = tuple(arena.order(args))
     return arena.value(op, args)
@@ -151,11 +158,13 @@ def maximum(arena: Arena, x: int, y: int) -> int:
     numbers = [n for a in parts if (n := arena.as_number(a)) is not None]
     if len(numbers) > 1:
         parts = {a for a in parts if arena.as_number(a) is None} | {arena.number(max(numbers))}
-    for a in parts:
-        if arena.as_number(a) == 0 and len(parts) == 2 and arena.nonnegative(other := next(iter(parts - {a}))):
-            return arena.use("abs of what is not negative", "max", (x, y), other)
+    for larger, smaller in permutations(arena.order(parts), 2):
+        if {larger, smaller} <= parts and arena.nonnegative(arena.add(larger, arena.negative(smaller))):
+            parts.discard(smaller)
+    if len(parts) == 1:
+        return arena.use("maximum where the larger is known", "max", (x, y), parts.pop())
     if len(parts) == 2:
-        p, q = parts
+        p, q = arena.order(parts)
         if arena.negative(p) == q:
             return arena.use("abs as a maximum", "max", (x, y), absolute(arena, p))
         for low, rest in ((p, q), (q, p)):
@@ -213,17 +222,21 @@ def _minimum(arena: Arena, x: int, y: int) -> int:
 
 def _exp(arena: Arena, x: int) -> int:
     terms = arena.terms(x)
-    if len(terms) == 1:
-        [(product, c)] = terms.items()
-        if arena.values[product].op == "log":
-            [inner] = arena.values[product].args
-            law = "exponential of a logarithm" if arena.positive(inner) else "exponential of any logarithm"
-            if arena.may(law):
-                return arena.use(law, "exp", (x,), arena.power(inner, c))
-    if len(terms) > 1 and arena.one in terms:
-        c = terms.pop(arena.one)
-        return arena.scale(exact(math.exp(as_float(c))), _exp(arena, arena.from_terms(terms)))
-    return arena.one if not terms else arena.value("exp", (x,))
+    outside = []
+    for product, c in list(terms.items()):
+        factors = arena.factors(product)
+        logarithm = next((a for a, e in factors.items() if e == 1 and arena.values[a].op == "log"), None)
+        if logarithm is None:
+            continue
+        [inner] = arena.values[logarithm].args
+        law = "exponential of a logarithm" if arena.positive(inner) else "exponential of any logarithm"
+        if arena.may(law):
+            del terms[product]
+            rest = arena.from_factors({a: e for a, e in factors.items() if a != logarithm})
+            power = _power(arena, inner, arena.scale(c, rest))
+            outside.append(arena.use(law, "exp", (arena.from_terms({product: c}),), power))
+    inside = arena.one if not terms else arena.value("exp", (arena.from_terms(terms),))
+    return arena.multiply(inside, *outside) if outside else inside
 
 
 def _log(arena: Arena, x: int) -> int:
@@ -234,11 +247,12 @@ def _log(arena: Arena, x: int) -> int:
     factors = arena.factors(product)
     if c <= 0 or not all(arena.positive(a) for a in factors) or (factors == {product: ONE} and c == 1):
         value = arena.values[x]
-        return (
-            arena.use("logarithm of an exponential", "log", (x,), value.args[0])
-            if value.op == "exp"
-            else arena.value("log", (x,))
-        )
+        if value.op == "exp":
+            return arena.use("logarithm of an exponential", "log", (x,), value.args[0])
+        if value.op == "power" and arena.positive(value.args[0]):
+            result = arena.multiply(value.args[1], _log(arena, value.args[0]))
+            return arena.use("logarithm of a power", "log", (x,), result)
+        return arena.value("log", (x,))
     parts = [arena.scale(e, _log(arena, a)) for a, e in factors.items()]
     law = "logarithm of a power" if len(parts) == 1 else "logarithm of a product"
     return arena.use(law, "log", (x,), arena.add(arena.number(exact(math.log(as_float(c)))), *parts))
@@ -254,7 +268,9 @@ def _power(arena: Arena, x: int, y: int) -> int:
     base = arena.as_number(x)
     if base == 0 and arena.positive(y):
         return arena.zero
-    if len(terms) > 1 and arena.one in terms and (arena.positive(x) or (base is not None and base > 0)):
+    if base is not None and base > 0:
+        return _exp(arena, arena.scale(exact(math.log(as_float(base))), y))
+    if len(terms) > 1 and arena.one in terms and arena.positive(x):
         c = terms.pop(arena.one)
         result = arena.multiply(arena.power(x, c), _power(arena, x, arena.from_terms(terms)))
         return arena.use("product of powers", "power", (x, y), result)
@@ -292,6 +308,15 @@ def _decided(arena: Arena, op: str, left: int, right: int) -> int:
         truth = {"less": number < other, "less_equal": number <= other, "greater": number > other,
                  "greater_equal": number >= other}[op]  # fmt: skip
         return arena.number(Fraction(int(truth)))
+    above = arena.add(left, arena.negative(right))
+    below = arena.negative(above)
+    if op.startswith("less"):
+        above, below = below, above
+    strict = op in ("less", "greater")
+    if arena.positive(above) or (not strict and arena.nonnegative(above)):
+        return arena.use("known comparison", op, (left, right), arena.one)
+    if arena.positive(below) or (strict and arena.nonnegative(below)):
+        return arena.use("known comparison", op, (left, right), arena.zero)
     return arena.value(op, (left, right))
 
 
@@ -309,6 +334,9 @@ def _where(arena: Arena, c: int, x: int, y: int) -> int:
         return arena.use("known choice", "where", (c, x, y), x if known else y)
     if x == y:
         return arena.use("choice between equals", "where", (c, x, y), x)
+    opposite = _opposite(arena, c)
+    if opposite is not None:
+        return arena.use("choice by the opposite", "where", (c, x, y), _where(arena, opposite, y, x))
     value = arena.values[c]
     if value.op in ("greater", "greater_equal", "less", "less_equal"):
         difference = arena.add(value.args[0], arena.negative(value.args[1]))
@@ -319,6 +347,28 @@ def _where(arena: Arena, c: int, x: int, y: int) -> int:
                 law = "choice of the larger" if larger else "choice of the smaller"
                 return arena.use(law, "where", (c, x, y), (maximum if larger else _minimum)(arena, x, y))
     return arena.value("where", (c, x, y))
+
+
+def _opposite(arena: Arena, c: int) -> int | None:
+    """The condition that is true where c is false, if that is the plainer one: strict, and without 1 - ... or == 0."""
+    value = arena.values[c]
+    if value.op in ("greater_equal", "less_equal"):
+        return arena.value("less" if value.op == "greater_equal" else "greater", value.args)
+    if value.op == "equal" and arena.zero in value.args:
+        other = value.args[0] if value.args[1] == arena.zero else value.args[1]
+        return other
+    terms = arena.terms(c)
+    if len(terms) == 2 and terms.get(arena.one) == 1:
+        [other] = [p for p in terms if p != arena.one]
+        return other if terms[other] == -1 and arena.values[other].op in COMPARED else None
+    return None
+
+
+def _equal(arena: Arena, x: int, y: int) -> int:
+    difference = arena.as_number(arena.add(x, arena.negative(y)))
+    if difference is not None:
+        return arena.use("known comparison", "equal", (x, y), arena.zero if difference else arena.one)
+    return arena.value("equal", tuple(arena.order((x, y))))
 
 
 def _positive_multiple(arena: Arena, i: int, j: int) -> bool:
@@ -454,14 +504,42 @@ def _mix(arena: Arena, a: int, x: int, b: int, y: int) -> int:
 
 
 def _cbrt(arena: Arena, x: int) -> int:
+    """The cube root factor by factor: whole cubes come out, and all that is not negative."""
     terms = arena.terms(x)
-    if len(terms) == 1:
-        [(product, c)] = terms.items()
-        factors = arena.factors(product)
-        if c == 1 and len(factors) == 1 and (e := next(iter(factors.values()))).denominator == 1 and e % 3 == 0:
-            result = arena.from_factors(dict.fromkeys(factors, e / 3))
-            return arena.use("root of a cube", "cbrt", (x,), result)
-    return _plain(arena, "cbrt", (x,))
+    if len(terms) != 1:
+        common, rest = primitive_part(arena, x) if terms else (x, x)
+        base = root_of_sum(arena, arena.terms(rest), 3)
+        if base is not None:
+            return arena.use("root of a cube", "cbrt", (x,), arena.multiply(_cbrt(arena, common), base))
+        return arena.power(x, THIRD) if arena.nonnegative(x) else _plain(arena, "cbrt", (x,))
+    [(product, c)] = terms.items()
+    outside, inside = [arena.number(root(abs(c), THIRD) * (1 if c > 0 else -1))], {}
+    for atom, e in arena.factors(product).items():
+        base = root_of_sum(arena, arena.terms(atom), 3) if e == 1 and arena.values[atom].op == "plus" else None
+        if base is not None:
+            outside.append(base)
+        elif (e.denominator == 1 and e % 3 == 0) or arena.nonnegative(atom):
+            outside.append(arena.power(atom, e / 3))
+        else:
+            inside[atom] = e
+    rest = arena.from_factors(inside)
+    result = arena.multiply(*outside, arena.one if rest == arena.one else arena.value("cbrt", (rest,)))
+    return result if rest == product else arena.use("root of a cube", "cbrt", (x,), result)
+
+
+def _unflatten(arena: Arena, x: int, like: int) -> int:
+    value = arena.values[x]
+    if value.op == "flatten":
+        return arena.use("flat and back", "unflatten", (x, like), value.args[0])
+    return arena.value("unflatten", (x, like))
+
+
+def _global_dot(arena: Arena, x: int, y: int) -> int:
+    if x == y:
+        norm = apply(arena, "global_norm", (x,))
+        law = "inner product with itself over the model"
+        return arena.use(law, "global_dot", (x, y), arena.power(norm, Fraction(2)))
+    return arena.value("global_dot", tuple(arena.order((x, y))))
 
 
 def _grad_at(arena: Arena, x: int) -> int:
@@ -501,9 +579,6 @@ RULES: dict[str, Rule] = {
     "log2": _log_over(2),
     "log10": _log_over(10),
     "log1p": lambda arena, x: _log(arena, _plus_one(arena, x)),
-    "tan": lambda arena, x: arena.multiply(
-        _plain(arena, "sin", (x,)), arena.power(_plain(arena, "cos", (x,)), Fraction(-1))
-    ),
     "cbrt": _cbrt,
     "sqrt_abs": lambda arena, x: arena.power(absolute(arena, x), HALF),
     "log_abs": lambda arena, x: _log(arena, absolute(arena, x)),
@@ -515,6 +590,7 @@ RULES: dict[str, Rule] = {
     "less": _compared("greater", True),
     "less_equal": _compared("greater_equal", True),
     "where": _where,
+    "equal": _equal,
     "sum": _linear("sum", "sum of multiples"),
     "mean": _linear("mean", "sum of multiples"),
     "row_mean": _linear("row_mean", "sum of multiples"),
@@ -525,4 +601,6 @@ RULES: dict[str, Rule] = {
     "global_norm": _homogeneous("global_norm"),
     "dot": _dot,
     "grad_at": _grad_at,
+    "global_dot": _global_dot,
+    "unflatten": _unflatten,
 }

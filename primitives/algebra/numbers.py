@@ -6,12 +6,20 @@ import math
 from fractions import Fraction
 
 DIGITS = 13  # to which constants count as equal
+SHORT = 8  # characters of a decimal that a long one which is nearly it stands for
+SIMPLE = 1000  # denominators up to which a fraction is taken for what a long decimal means
 LONGEST = 300  # bits of a numerator or denominator, above which a fraction is rounded to a float
 
 
 def exact(value: float) -> Fraction:
-    """The decimal that is written as this float: 0.1 is one tenth."""
-    return Fraction(repr(float(value)))
+    """The number that is written as this float: 0.1 is one tenth, 0.3333333333333333 is one third."""
+    text = repr(float(value))
+    if len(text) > DIGITS + 2:
+        simple = Fraction(text).limit_denominator(SIMPLE)
+        if float(simple) == value:
+            return simple
+        text = min(text, f"{value:.{DIGITS}g}", key=lambda shown: len(shown) > SHORT)
+    return Fraction(text)
 
 
 def shortened(value: Fraction) -> Fraction:
@@ -28,6 +36,8 @@ def as_float(value: Fraction) -> float:
         number = value.numerator / value.denominator
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+    if value.denominator <= SIMPLE:
+        return number
     short = float(f"{number:.{DIGITS}g}")
     return short if len(repr(short)) < len(repr(number)) else number
 

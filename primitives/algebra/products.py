@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
+from primitives.algebra.laws import EXACT
 from primitives.algebra.numbers import root, shortened
 
 TWO = Fraction(2)
@@ -70,17 +71,37 @@ def _tidy(arena: Arena, factors: dict[int, Fraction]) -> int:
             _tidy_sign(arena, factors, atom)
         elif value.op == "abs":
             _tidy_abs(arena, factors, atom)
-        elif value.op == "cosh" and factors[atom] < 0:
-            _tidy_tanh(arena, factors, atom)
-    groups = {a: e for a, e in factors.items() if arena.values[a].op == "group" and e.denominator == 1}
+        elif value.op in ("cos", "cosh") and factors[atom] < 0:
+            _tidy_tangent(arena, factors, atom)
+        elif value.op == "cbrt" and factors[atom].denominator == 1 and factors[atom] % 3 == 0:
+            _tidy_cube_root(arena, factors, atom)
+    whole = arena.tier != EXACT  # where every law serves a whole power can be opened
+    if (divided := _divided(arena, factors)) is not None:
+        return divided
+    groups = {a: e for a, e in factors.items() if arena.values[a].op == "group" and (e == 1 or (whole and e == int(e)))}
     groups = {a: e for a, e in groups.items() if len(arena.terms(arena.values[a].args[0])) == 1}
-    product = _exponentials(arena, {a: e for a, e in factors.items() if a not in groups})
+    sums = {a: e for a, e in factors.items() if arena.values[a].op == "plus" and e >= 1 and arena.opens(a, e)}
+    product = _exponentials(arena, {a: e for a, e in factors.items() if a not in groups and a not in sums})
     opened = [arena.power(arena.values[a].args[0], e) for a, e in groups.items()]
+    opened += (
+        [arena.power(a, e) for a, e in sums.items()]
+        if len(factors) > 1 or any(e > 1 for e in sums.values())
+        else [*sums]
+    )
     return arena.multiply(product, *opened) if opened else product
 
 
 def _tidy_sign(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
     exponent = factors[atom]
+    [x] = arena.values[atom].args
+    if exponent == 1 and factors.get(x) == 1:
+        from primitives.algebra.functions import absolute
+
+        del factors[atom], factors[x]
+        size = absolute(arena, x)
+        factors[size] = factors.get(size, Fraction(0)) + 1
+        arena.use("sign times itself", "multiply", (atom, x), size)
+        return
     if exponent.denominator != 1 or exponent == 1:
         return
     if exponent % 2 and exponent > 0:
@@ -125,15 +146,44 @@ def _tidy_abs(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
     arena.use(law if exponent < 0 else "sign times abs", "multiply", before, after)
 
 
-def _tidy_tanh(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
-    sinh = arena.value("sinh", arena.values[atom].args)
-    count = min(factors.get(sinh, Fraction(0)), -factors[atom])
+def _tidy_tangent(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
+    """sin over cos, and sinh over cosh."""
+    op, args, _ = arena.values[atom]
+    sine = arena.value(op.replace("cos", "sin"), args)
+    count = min(factors.get(sine, Fraction(0)), -factors[atom])
     if count <= 0:
         return
-    tanh = arena.value("tanh", arena.values[atom].args)
-    for a, e in ((sinh, -count), (atom, count), (tanh, count)):
+    tangent = arena.value("tanh" if op == "cosh" else "tan", args)
+    for a, e in ((sine, -count), (atom, count), (tangent, count)):
         factors[a] = factors.get(a, Fraction(0)) + e
-    arena.use("definition of tanh", "divide", (sinh, atom), tanh)
+    arena.use("definition of tanh" if op == "cosh" else "definition of tan", "divide", (sine, atom), tangent)
+
+
+def _tidy_cube_root(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
+    exponent = factors.pop(atom)
+    inner = arena.values[atom].args[0]
+    before = (atom, arena.number(exponent))
+    base = _atom(arena, inner)
+    factors[base] = factors.get(base, Fraction(0)) + exponent / 3
+    arena.use("cube of a root", "power", before, arena.power(inner, exponent / 3))
+
+
+def _divided(arena: Arena, factors: dict[int, Fraction]) -> int | None:
+    """x / (c + k x) as (1 - c / (c + k x)) / k, for a number x: one form of all such quotients."""
+    for base, e in factors.items():
+        terms = arena.terms(base)
+        if e > -1 or e.denominator > 1 or len(terms) != 2 or arena.one not in terms:
+            continue
+        [x] = [p for p in terms if p != arena.one]
+        if factors.get(x, Fraction(0)) < 1 or not arena.is_number(x):
+            continue
+        less = {**factors, x: factors[x] - 1}
+        whole = arena.from_factors({**less, base: e + 1})
+        rest = arena.from_factors(less)
+        c, k = terms[arena.one], terms[x]
+        result = arena.add(arena.scale(1 / k, whole), arena.scale(-c / k, join_products(arena, rest, arena.one)))
+        return arena.use("division with remainder", "times", (arena.from_factors(factors),), result)
+    return None
 
 
 def _exponentials(arena: Arena, factors: dict[int, Fraction]) -> int:
@@ -255,13 +305,15 @@ def measure(arena: Arena, terms: dict[int, Fraction]) -> Fraction:
 def power_of_sum(arena: Arena, i: int, exponent: Fraction) -> int:
     """(x + y)**exponent with what all terms share drawn out, where the sign of that is known or does not matter."""
     from primitives.algebra.functions import absolute
-    from primitives.algebra.sums import square_root
+    from primitives.algebra.sums import factored, root_of_sum
 
-    if exponent.denominator == 2 and (base := square_root(arena, arena.terms(i))) is not None:
+    if exponent.denominator == 2 and (base := root_of_sum(arena, arena.terms(i), 2)) is not None:
         result = arena.power(absolute(arena, base), 2 * exponent)
         return arena.use("root of a square", "power", (i, arena.number(exponent)), result)
     common, rest = primitive_part(arena, i)
     whole = exponent.denominator == 1
+    if (parts := factored(arena, rest)) is not None and (whole or arena.nonnegative(parts[0])):
+        return arena.multiply(*(arena.power(part, exponent) for part in (common, *parts)))
     if rest in (i, arena.one) or not (whole or arena.nonnegative(common)):
         if not whole and arena.positive(arena.negative(common)):
             common, rest = arena.negative(common), arena.negative(rest)
@@ -281,6 +333,13 @@ def cancel_sum(arena: Arena, i: int, j: int) -> int | None:
             (arena.value("abs", (base,)), arena.value("sign", (base,)), "x over abs(x) is its sign"),
         ):
             terms = arena.terms(quotient)
+            signed = arena.value("sign", (base,))
+            if divisor == base and terms and all(arena.factors(p).get(signed) == 1 for p in terms):
+                rest = [arena.from_factors({**arena.factors(p), signed: Fraction(0)}) for p in terms]
+                left = arena.add(*(arena.scale(c, p) for c, p in zip(terms.values(), rest, strict=True)))
+                size = arena.value("abs", (base,)) if not arena.nonnegative(base) else base
+                result = arena.multiply(common, size, left)
+                return arena.use("sign times itself", "multiply", (i, j), result)
             if not terms or not arena.may(law) or not all(arena.factors(p).get(divisor, 0) <= -1 for p in terms):
                 continue
             raised = [arena.from_factors({**(f := arena.factors(p)), divisor: f[divisor] + 1}) for p in terms]

@@ -58,14 +58,14 @@ def opened(program: Program, tier: str, known: Mapping[str, str], until: float) 
 
 
 def assumed(program: Program) -> dict[str, str]:
-    """What is taken as known of numbers: t counts from 1, hyperparameters stay in the range of their defaults.
+    """What is taken as known of numbers: t counts from 1, rates are positive, hyperparameters are as their defaults.
 
-    One in [0, 1) stays there, one that is not negative stays so; lr is not negative.
+    One that is positive stays so, one that is zero does not become negative, one below 1 stays there.
     """
-    found = {"t": "positive", "T": "positive", "lr": "nonnegative", "base_lr": "nonnegative"}
+    found = {"t": "positive", "T": "positive", "lr": "positive", "base_lr": "positive"}
     for name, value in program.hyper:
         if name != "lr" and value >= 0:
-            found[name] = "unit" if value < 1 else "nonnegative"
+            found[name] = " ".join([*(["positive"] if value else []), *(["unit"] if value < 1 else [])])
     return found
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from primitives.algebra.arena import Arena
 
 EVERYWHERE = {
-    "abs", "sign", "max", "min", "exp", "sin", "cos", "sinh", "cosh", "tanh", "arctan", "arcsinh", "cbrt", "floor",
+    "abs", "sign", "max", "min", "clip", "exp", "sin", "cos", "sinh", "cosh", "tanh", "arctan", "arcsinh", "cbrt", "floor",
     "less", "less_equal", "greater", "greater_equal", "equal", "where", "sum", "mean", "norm", "rms", "dot",
     "global_norm", "global_dot", "rows", "columns", "size", "row_mean", "column_mean", "transpose", "matmul",
     "flatten", "unflatten", "is_matrix", "is_hidden", "is_embedding", "is_head",
@@ -18,6 +18,7 @@ NEVER_NEGATIVE = {
     "abs", "exp", "norm", "rms", "global_norm", "rows", "columns", "size", "cosh", "less", "less_equal", "greater",
     "greater_equal", "equal", "is_matrix", "is_hidden", "is_embedding", "is_head", "arccosh", "arccos",
 }  # fmt: skip
+MOST = 12  # terms of a sum that is tried as an average
 POSITIVE = {"exp", "cosh", "rows", "columns", "size"}
 AT_MOST_ONE = {"less", "less_equal", "greater", "greater_equal", "equal", "is_matrix", "is_hidden"}
 
@@ -41,7 +42,7 @@ def positive(arena: Arena, i: int) -> bool:
     """Whether a value is known to be above zero where it is defined."""
     value = arena.values[i]
     if value.op == "input":
-        return arena.at_least.get(str(value.data)) == "positive"
+        return "positive" in arena.at_least.get(str(value.data), "")
     if value.op == "number":
         return value.data > 0  # type: ignore[operator]
     if value.op == "plus":
@@ -69,7 +70,9 @@ def nonnegative(arena: Arena, i: int) -> bool:
     if value.op == "number":
         return value.data >= 0  # type: ignore[operator]
     if value.op == "plus":
-        return _sum_nonnegative(arena, i)
+        return _sum_nonnegative(arena, i) or _least_nonnegative(arena, i)
+    if value.op == "clip":
+        return nonnegative(arena, value.args[1])
     if value.op == "times":
         return all(_even(e) or not _whole(e) or nonnegative(arena, a) for a, e in arena.factors(i).items())
     if value.op == "power":
@@ -87,13 +90,15 @@ def unit(arena: Arena, i: int) -> bool:
     """Whether a value is known to lie in [0, 1]; inputs that do lie in [0, 1)."""
     value = arena.values[i]
     if value.op == "input":
-        return arena.at_least.get(str(value.data)) == "unit"
+        return "unit" in arena.at_least.get(str(value.data), "")
     if value.op == "number":
         return 0 <= value.data <= 1  # type: ignore[operator]
     if value.op == "times":
         return all(e > 0 and unit(arena, a) for a, e in arena.factors(i).items())
     if value.op == "power":
         return unit(arena, value.args[0]) and nonnegative(arena, value.args[1])
+    if value.op == "exp":
+        return nonnegative(arena, arena.negative(value.args[0]))
     return value.op in AT_MOST_ONE
 
 
@@ -119,8 +124,33 @@ def _one_minus_less(arena: Arena, i: int) -> bool:
 
 
 def _sum_nonnegative(arena: Arena, i: int) -> bool:
-    """Each negative term must be a part of a positive one: beta x of x, with beta in [0, 1]."""
+    """Each negative term must be a part of a positive one: beta x of x, with beta in [0, 1]; or it is an average."""
     terms = arena.terms(i)
+    return _covered(arena, terms) or (len(terms) <= MOST and _average_of_nonnegative(arena, i))
+
+
+def _average_of_nonnegative(arena: Arena, i: int) -> bool:
+    """Whether a sum is a square, or u x + (1 - u) y where u lies in [0, 1] and neither x nor y is negative."""
+    from primitives.algebra.sums import root_of_sum
+
+    terms = arena.terms(i)
+    if root_of_sum(arena, terms, 2) is not None:
+        return True
+    for u in {a for p in terms for a, e in arena.factors(p).items() if e == 1 and unit(arena, a)}:
+        inside, rest = {}, {}
+        for p, c in terms.items():
+            factors = dict(arena.factors(p))
+            (inside if factors.pop(u, None) == 1 else rest)[arena.from_factors(factors)] = c
+        y = arena.from_terms(rest)
+        if rest and len(rest) < len(terms) and arena.nonnegative(y):
+            x = arena.add(arena.from_terms(inside), y)
+            if len(arena.terms(x)) < len(terms) and arena.nonnegative(x):
+                return True
+    return False
+
+
+def _covered(arena: Arena, terms: dict[int, Fraction]) -> bool:
+    """Whether each negative term is a part of a positive one."""
     room = {p: c for p, c in terms.items() if c > 0 and nonnegative(arena, p)}
     if any(c > 0 and p not in room for p, c in terms.items()):
         return False
@@ -132,6 +162,14 @@ def _sum_nonnegative(arena: Arena, i: int) -> bool:
             return False
         room[whole] += c
     return True
+
+
+def _least_nonnegative(arena: Arena, i: int) -> bool:
+    """Whether a value is the minimum of values that are not negative."""
+    terms = arena.terms(i)
+    [(p, c), *rest] = terms.items()
+    least = not rest and c < 0 and arena.values[p].op == "max"
+    return least and all(nonnegative(arena, arena.negative(a)) for a in arena.values[p].args)
 
 
 def _covering(arena: Arena, p: int, room: dict[int, Fraction], c: Fraction) -> int | None:

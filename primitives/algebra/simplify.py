@@ -8,8 +8,17 @@ from dataclasses import dataclass, replace
 
 from primitives.algebra.arena import Arena, OutOfTimeError, Use
 from primitives.algebra.laws import EXACT, LAWS, PROTECTED, STRUCTURE
+from primitives.algebra.numbers import as_float
 from primitives.algebra.reading import Normal, as_state
-from primitives.algebra.states import constant_states, equal_states, multiple_states, normal, without
+from primitives.algebra.states import (
+    constant_states,
+    equal_states,
+    multiple_states,
+    normal,
+    rescaled,
+    scales,
+    without,
+)
 from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
 from primitives.inference import kind_faults
@@ -59,7 +68,7 @@ def simplify(program: Program, tier: str = PROTECTED, seconds: float = SECONDS) 
         for some in (EXACT, PROTECTED)[: 1 + (tier != EXACT)]:
             best, used = _by_tier(best, some, until)
             steps |= dict.fromkeys(used)
-    except OutOfTimeError:
+    except (OutOfTimeError, RecursionError):
         finished = False
     lengths = statements(program), statements(best)
     return Simplified(
@@ -119,13 +128,20 @@ def _removed(program: Program, n: Normal, until: float) -> tuple[Program, Step] 
     if constant := constant_states(n):
         for name, value in constant.items():
             program = without(program, name, value)
-        return program, _law("constant state", ", ".join(constant), ", ".join(f"{v:g}" for v in constant.values()))
+        return program, _law("constant state", ", ".join(constant), ", ".join(map(show_expr, constant.values())))
     if equal := equal_states(program, n, until):
         for name, other in equal.items():
             program = without(program, name, other)
         return program, _law("equal states", ", ".join(equal), ", ".join(equal.values()))
     ways = [_as_multiple(program, n, *found) for found in multiple_states(program, n)]
-    return min(ways, key=lambda way: statements(way[0]), default=None)
+    if ways:
+        return min(ways, key=lambda way: statements(way[0]))
+    length = statements(_written(program, n))
+    for name, c in scales(n):
+        scaled = rescaled(program, name, as_float(c))
+        if statements(_written(scaled, normal(scaled, n.arena.tier, until))) < length:
+            return scaled, _law("scaled state", name, f"{as_float(c):g} * {name}")
+    return None
 
 
 def _as_multiple(program: Program, n: Normal, one: str, other: str, factor: int) -> tuple[Program, Step]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 
 from primitives.algebra.arena import Arena
 from primitives.algebra.numbers import root, total
 
+MOST_FACTORED = 24  # terms of a sum that is tried as a product of sums
+CUBES = (4, 10, 20)  # terms of the cube of a sum of 2, 3 and 4 terms
 PAIRS = {"sin": ("cos", "Pythagoras", 1), "cosh": ("sinh", "hyperbolic Pythagoras", -1)}
 
 
@@ -14,7 +17,15 @@ def tidy_sum(arena: Arena, i: int) -> int:
     """The sum with the laws between its terms used, one after the other."""
     if len(arena.terms(i)) < 2:
         return i
-    for rule in (_pythagoras, _hyperbolic, _maximum, _denominator):
+    for rule in (
+        _pythagoras,
+        _hyperbolic,
+        _maximum,
+        _into_maximum,
+        _larger_and_smaller,
+        _above_and_below,
+        _denominator,
+    ):
         found = rule(arena, i)
         if found is not None:
             return found
@@ -83,24 +94,105 @@ def _maximum(arena: Arena, i: int) -> int | None:
     return None
 
 
-def square_root(arena: Arena, terms: dict[int, Fraction]) -> int | None:
-    """x + y where the terms are x x + 2 x y + y y, for any number of them; None where they are no such square."""
+def root_of_sum(arena: Arena, terms: dict[int, Fraction], degree: int) -> int | None:
+    """x + y where the terms are those of (x + y)**degree, 2 or 3, also for more than two; None where they are not."""
+    if degree == 3 and len(terms) not in CUBES:
+        return None
     roots: list[int] = []
     for p, c in terms.items():
         factors = arena.factors(p)
-        if c > 0 and all(e.denominator == 1 and e % 2 == 0 for e in factors.values()):
-            half = arena.from_factors({a: e / 2 for a, e in factors.items()})
-            roots.append(arena.scale(root(c, Fraction(1, 2)), half))
-    if len(roots) < 2 or len(roots) * (len(roots) + 1) // 2 != len(terms):
+        if (c > 0 or degree == 3) and all(e.denominator == 1 and e % degree == 0 for e in factors.values()):
+            part = arena.from_factors({a: e / degree for a, e in factors.items()})
+            roots.append(arena.scale(root(abs(c), Fraction(1, degree)) * (1 if c > 0 else -1), part))
+    if len(roots) < 2 or (degree == 2 and len(roots) * (len(roots) + 1) // 2 != len(terms)):
         return None
-    for i, other in enumerate(roots[1:], 1):
+    for i, other in enumerate(roots[1:] if degree == 2 else [], 1):
         [(p, _)] = arena.terms(arena.multiply(roots[0], other)).items()
         if terms.get(p, Fraction(1)) < 0:
             roots[i] = arena.negative(other)
     base = arena.add(*roots)
-    expected = arena.terms(arena.multiply(base, base))
+    expected = arena.terms(arena.multiply(*[base] * degree))
     same = expected.keys() == terms.keys() and all(total([c, -terms[p]]) == 0 for p, c in expected.items())
     return base if same else None
+
+
+def _into_maximum(arena: Arena, i: int) -> int | None:
+    """c max(x, y) + z = c max(x + z / c, y + z / c), where that is shorter."""
+    from primitives.algebra.functions import apply
+
+    terms = arena.terms(i)
+    for p, c in terms.items():
+        value = arena.values[p]
+        if value.op != "max":
+            continue
+        held = [arena.terms(a) for a in value.args]
+        inside = {q: k / c for q, k in terms.items() if any(part.get(q) == -k / c for part in held)}
+        members = [arena.add(a, arena.from_terms(inside)) for a in value.args]
+        if sum(len(arena.terms(a)) for a in members) < sum(map(len, held)) + len(inside):
+            whole = arena.scale(c, reduce(lambda a, b: apply(arena, "max", (a, b)), members))
+            left = arena.from_terms({q: k for q, k in terms.items() if q != p and q not in inside})
+            return arena.use("sum with a maximum", "plus", (i,), arena.add(left, whole))
+    return None
+
+
+def _larger_and_smaller(arena: Arena, i: int) -> int | None:
+    """c max(x, y) + c min(x, y) = c (x + y)."""
+    terms = arena.terms(i)
+    for p, c in terms.items():
+        for atom, e in arena.factors(p).items():
+            value = arena.values[atom]
+            if value.op != "max" or e != 1 or len(value.args) != 2:
+                continue
+            other = arena.value("max", tuple(arena.order(arena.negative(a) for a in value.args)))
+            rest = {a: k for a, k in arena.factors(p).items() if a != atom}
+            q = arena.from_factors({**rest, other: Fraction(1)})
+            if terms.get(q) == -c and q != p:
+                left = arena.from_terms({a: k for a, k in terms.items() if a not in (p, q)})
+                both = arena.scale(c, arena.multiply(arena.from_factors(rest), arena.add(*value.args)))
+                return arena.use("maximum and minimum", "plus", (i,), arena.add(left, both))
+    return None
+
+
+def _above_and_below(arena: Arena, i: int) -> int | None:
+    """c (x > 0) - c (x < 0) = c sign(x)."""
+    terms = arena.terms(i)
+    for p, c in terms.items():
+        for atom, e in arena.factors(p).items():
+            value = arena.values[atom]
+            if value.op != "greater" or e != 1 or value.args[1] != arena.zero:
+                continue
+            rest = {a: k for a, k in arena.factors(p).items() if a != atom}
+            q = arena.from_factors({**rest, arena.value("less", value.args): Fraction(1)})
+            if terms.get(q) == -c:
+                from primitives.algebra.functions import sign
+
+                left = arena.from_terms({a: k for a, k in terms.items() if a not in (p, q)})
+                whole = arena.scale(c, arena.multiply(arena.from_factors(rest), sign(arena, value.args[0])))
+                return arena.use("sign by comparisons", "plus", (i,), arena.add(left, whole))
+    return None
+
+
+def factored(arena: Arena, i: int) -> tuple[int, int] | None:
+    """A sum as a product of two sums, where for some atom the coefficients of its powers are one sum times products."""
+    from primitives.algebra.products import primitive_part
+
+    terms = arena.terms(i)
+    if not 4 <= len(terms) <= MOST_FACTORED:
+        return None
+    for atom in arena.order({a for p in terms for a in arena.factors(p)}):
+        groups: dict[Fraction, dict[int, Fraction]] = {}
+        for p, c in terms.items():
+            factors = dict(arena.factors(p))
+            e = factors.pop(atom, Fraction(0))
+            groups.setdefault(e, {})[arena.from_factors(factors)] = c
+        sizes = {len(group) for group in groups.values()}
+        if len(groups) < 2 or len(sizes) > 1 or sizes == {1}:
+            continue
+        parts = [primitive_part(arena, arena.from_terms(group)) for group in groups.values()]
+        if len({rest for _, rest in parts}) == 1:
+            powers = [arena.multiply(k, arena.from_factors({atom: e})) for e, (k, _) in zip(groups, parts, strict=True)]
+            return arena.add(*powers), parts[0][1]
+    return None
 
 
 def _denominator(arena: Arena, i: int) -> int | None:
@@ -148,3 +240,14 @@ def _raise(arena: Arena, product: int, base: int, by: int) -> int:
     factors = dict(arena.factors(product))
     factors[base] = factors.get(base, Fraction(0)) + by
     return arena.from_factors(factors)
+
+
+RULES = (
+    _pythagoras,
+    _hyperbolic,
+    _maximum,
+    _into_maximum,
+    _larger_and_smaller,
+    _above_and_below,
+    _denominator,
+)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
-from primitives.algebra.numbers import as_float
-from primitives.algebra.sums import square_root
+from primitives.algebra.numbers import SHORT, as_float
+from primitives.algebra.sums import root_of_sum
 from primitives.program import Assign, Call
 
 Name = str | float
 HALF = Fraction(1, 2)
-POWERS = {Fraction(2): "square", Fraction(3): "cube", HALF: "sqrt"}
+POWERS = {Fraction(2): "square", Fraction(3): "cube", HALF: "sqrt", Fraction(1, 3): "cbrt"}
+SQUARED = {"norm": "dot", "global_norm": "global_dot"}
 
 
 class Writer:
@@ -51,7 +53,19 @@ class Writer:
             return self._sum(arena.terms(i))
         if value.op == "max":
             return self._chain("max", map(self.write, value.args))
+        if value.op == "exp" and (power := self._exponential(value.args[0])) is not None:
+            return power
         return self.say(value.op, *map(self.write, value.args))
+
+    def _exponential(self, i: int) -> Name | None:
+        """exp(c x) as a power of exp(c), where that is a short number."""
+        terms = self.arena.terms(i)
+        sizes = {abs(c) for c in terms.values()}
+        c = min(terms.values()) if len(sizes) == 1 else Fraction(0)
+        base = float(f"{math.exp(as_float(c)):.11g}")
+        if c in (0, 1, -1) or len(repr(base)) > SHORT:
+            return None
+        return self.say("power", base, self._sum({p: k / c for p, k in terms.items()}))
 
     def _chain(self, op: str, names: Iterable[Name]) -> Name:
         first, *rest = sorted(names, key=lambda name: isinstance(name, float))
@@ -92,7 +106,7 @@ class Writer:
         return self._product({**common, i: ONE}, None)
 
     def _squared(self, terms: dict[int, Fraction]) -> Name | None:
-        base = square_root(self.arena, terms)
+        base = root_of_sum(self.arena, terms, 2)
         return None if base is None else self.say("square", self.write(base))
 
     def _heavy(self, terms: dict[int, Fraction]) -> Name | None:
@@ -193,7 +207,8 @@ class Writer:
         for p, c in terms.items():
             groups.setdefault(abs(c), {})[p] = ONE if c > 0 else -ONE
         whole = sum(groups, Fraction(0))
-        if len(groups) == 2 and (whole == 1 or (1 not in groups and min(terms.values()) > 0)):
+        scaled = 1 not in groups and min(terms.values()) > 0 and self.arena.input("w") not in terms
+        if len(groups) == 2 and (whole == 1 or scaled):
             low, high = sorted(groups)
             return self._times(
                 whole, self.say("ema", self._sum(groups[high]), self._sum(groups[low]), as_float(high / whole))
@@ -230,7 +245,7 @@ class Writer:
             return as_float(c)
         value = self.arena.values[product]
         if value.op == "max" and (c < 0 or self._mostly_negative(value.args)):
-            least = self._chain("min", [self.write(self.arena.negative(a)) for a in value.args])
+            least = self._least(value.args)
             return self._times(-c, least)
         if c == 1 and product in self.names:
             return self.names[product]
@@ -240,10 +255,21 @@ class Writer:
         largest = next((a for a, e in factors.items() if e == 1 and self.arena.values[a].op == "max"), None)
         if c < 0 and largest is not None:
             rest = self.arena.from_factors({a: e for a, e in factors.items() if a != largest})
-            least = self._chain("min", [self.write(self.arena.negative(a)) for a in self.arena.values[largest].args])
+            least = self._least(self.arena.values[largest].args)
             return self.say("multiply", self._term(-c, rest), least)
         name = self._product(factors, None if c in (1, -1) else as_float(c))
         return self.say("negative", name) if c == -1 else name
+
+    def _least(self, values: tuple[int, ...]) -> Name:
+        """The minimum of the negatives of values; of a maximum and a number, a clip."""
+        parts = [self.arena.negative(a) for a in values]
+        for high, inner in (parts, parts[::-1]) if len(parts) == 2 else ():
+            bounds = self.arena.values[inner].args
+            if self.arena.values[inner].op == "max" and len(bounds) == 2 and self.arena.is_number(high):
+                low, x = sorted(bounds, key=lambda a: not self.arena.is_number(a))
+                if self.arena.is_number(low):
+                    return self.say("clip", self.write(x), self.write(low), self.write(high))
+        return self._chain("min", map(self.write, parts))
 
     def _mostly_negative(self, values: tuple[int, ...]) -> bool:
         leads = [self.arena.terms(v) for v in values]
@@ -290,6 +316,9 @@ class Writer:
         return name
 
     def _power(self, atom: int, exponent: Fraction) -> Name:
+        value = self.arena.values[atom]
+        if exponent == 2 and value.op in SQUARED:
+            return self.say(SQUARED[value.op], *[self.write(value.args[0])] * 2)
         name = self.write(atom)
         if exponent == 1:
             return name

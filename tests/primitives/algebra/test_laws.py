@@ -20,7 +20,7 @@ def draws(law: Law) -> list[dict]:
     """Values for the variables: tensors of several sizes with exact zeros, numbers; those that its condition admits."""
     rng = np.random.default_rng(len(law.name))
     found = []
-    for k in range(400):
+    for k in range(800):
         scale = (0.3, 1.0, 3.0)[k % 3]
         env: dict = {name: [rng.normal(scale=scale, size=(3, 2))] for name in "xyz"}
         if k % 4 == 0:
@@ -30,6 +30,8 @@ def draws(law: Law) -> list[dict]:
         env |= {name: np.float64(rng.normal(scale=2)) for name in "ab"}
         if k % 16 == 3:
             env |= {"a": np.float64(2), "b": np.float64(-2), "y": [np.ones((3, 2))]}
+        if k % 8 == 5:
+            env["x"] = [env["y"][0] + np.minimum(np.abs(env["x"][0]), 1)]
         if not law.given or np.all(truth(law.given, env)):
             found.append(env)
     return found[:DRAWS] if not law.except_ else found
