@@ -44,10 +44,14 @@ def nature(program: Program) -> Nature:
 
     Memory of past weights that pulls back to them, as Lookahead's slow weights do, is no momentum.
     """
-    found = [(where, *_nature(graph(variant, expand=True))) for where, variant in classes_of(program)]
-    why = tuple(f"{where}: {text}" if where else text for where, _, _, reasons in found for text in reasons)
-    adaptive, momentum = (_any([row[k] for row in found]) for k in (1, 2))
-    return Nature(adaptive, momentum, tuple(dict.fromkeys(why)), tuple((row[0], row[1], row[2]) for row in found))
+    found = {where: _nature(graph(variant, expand=True)) for where, variant in classes_of(program)}
+    why = [f"{where}: {text}" if where else text for where, (_, _, reasons) in found.items() for text in reasons]
+    return Nature(
+        _any([adaptive for adaptive, _, _ in found.values()]),
+        _any([momentum for _, momentum, _ in found.values()]),
+        tuple(dict.fromkeys(why)),
+        tuple((where, adaptive, momentum) for where, (adaptive, momentum, _) in found.items()),
+    )
 
 
 def _word(answer: bool | None) -> str:
@@ -62,16 +66,17 @@ def _nature(g: Graph) -> tuple[bool | None, bool | None, tuple[str, ...]]:
     """Follows the direction of the step back from the new w, through states into their updates."""
     way = _Way(g)
     way.follow(g.outputs[0], clean=True)
-    adaptive = _any([True for clean in way.scales.values() if clean] + [None for _ in way.scales])
-    momentum = _any([True for clean in way.memories.values() if clean] + [None for _ in way.memories])
-    why = [
-        f"each coordinate is scaled by {name}, which knows its past gradients" for name, c in way.scales.items() if c
-    ]
-    why += [f"past gradients reach the direction through {name}" for name, clean in way.memories.items() if clean]
+    answers = [_any([clean or None for clean in found.values()]) for found in (way.scales, way.memories)]
+    why = [f"each coordinate is scaled by {name}, which knows its past gradients" for name in _certain(way.scales)]
+    why += [f"past gradients reach the direction through {name}" for name in _certain(way.memories)]
     why += [f"{name} pulls back to past weights: no momentum" for name in way.anchors]
-    doubts = {*(n for n, c in way.scales.items() if not c), *(n for n, c in way.memories.items() if not c)}
-    why += [f"what {name} does to the direction is not shown" for name in sorted(doubts)]
-    return adaptive, momentum, tuple(why or ["no memory of past gradients reaches the step"])
+    doubts = {name for found in (way.scales, way.memories) for name in set(found) - set(_certain(found))}
+    why += [f"what {name} does to the step is not shown" for name in sorted(doubts)]
+    return answers[0], answers[1], tuple(why or ["no memory of past gradients reaches the step"])
+
+
+def _certain(found: dict[str, bool]) -> list[str]:
+    return [name for name, clean in found.items() if clean]
 
 
 class _Way:
