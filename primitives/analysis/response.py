@@ -73,7 +73,7 @@ def gradients(signal: str) -> Array:
     if signal == "noise":
         return np.random.default_rng(SEED).standard_normal((STEPS, SIDE, SIDE))
     t = np.arange(STEPS, dtype=np.float64)
-    one = {"constant": np.ones(STEPS), "impulse": 1.0 * (t == 0), "alternating": 1 - 2 * (t % 2)}[signal]
+    one: Array = {"constant": np.ones(STEPS), "impulse": 1.0 * (t == 0), "alternating": 1 - 2 * (t % 2)}[signal]
     return one[:, None, None]
 
 
@@ -118,7 +118,7 @@ def _said(signal: str, update: Array) -> str:
         return _noise(update)
     if (first[-LAST:-1] * first[1 - LAST :] < 0).all():
         return f"updates alternate; their size {_trend(np.abs(first))}"
-    return "updates die out" if not first[-LAST:].any() else f"updates do not alternate; it {_trend(first)}"
+    return "updates die out" if not first[-LAST:].any() else f"updates do not alternate; the last {_trend(first)}"
 
 
 def _trend(values: Array) -> str:
