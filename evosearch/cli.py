@@ -60,6 +60,7 @@ def parser() -> Parser:
     inspect.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     inspect.add_argument("--latex", action="store_true", help="only the formula, as LaTeX")
     inspect.add_argument("--json", action="store_true", help="everything as JSON")
+    inspect.add_argument("--graph", metavar="FILE", help="draw its responses and the flow of its values (.png, .svg)")
     _add_simplify(commands.add_parser("simplify", help="the shortest program that does the same, and by which laws"))
     _add_same(commands.add_parser("same", help="whether two programs are one map: exit code 0 yes, 1 no, 3 undecided"))
     export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
-from evosearch import catalogue
+from evosearch import arguments, catalogue
 from evosearch.config import ConfigError
 from evosearch.explain import Simplification, simplified
 from evosearch.plain import plain
@@ -27,6 +27,7 @@ from primitives.analysis.constants import lifted
 from primitives.analysis.formula import formula
 from primitives.analysis.memory import memory
 from primitives.analysis.nature import nature
+from primitives.analysis.response import responses
 from primitives.program import Program, ProgramError
 from primitives.show import show, show_number
 
@@ -88,11 +89,13 @@ SECTIONS = (
     Section("memory", "What the states remember, memory and arithmetic", memory),
     Section("needs", "What a step asks for", catalogue.needs),
     Section("nature", "Adaptive, momentum", nature),
+    Section("responses", "Responses: the update over lr, step by step", responses),
 )
 
 
 def inspect(args: argparse.Namespace) -> None:
     """Print all that is known of a program; or as LaTeX, as JSON, as a picture too."""
+    picture = _picture_path(args.graph) if args.graph else None
     if args.latex and args.json:
         raise ConfigError("--latex and --json are two outputs; choose one.")
     given = resolve(args.program)
@@ -103,6 +106,9 @@ def inspect(args: argparse.Namespace) -> None:
         print(json.dumps(record(found, args.program), indent=2, allow_nan=False))
     else:
         _print(found, args.program)
+    if picture is not None:
+        _draw(found.program, picture)
+        print(f"Wrote {picture}.", file=sys.stderr)
 
 
 def answers(program: Program) -> Iterator[tuple[Section, Shown]]:
@@ -178,6 +184,24 @@ def _show(console: Console, heading: str, lines: list[str]) -> None:
         for part in textwrap.wrap(INDENT + line, width, subsequent_indent=deeper) or [""]:
             console.print(Text(part), soft_wrap=True)
     console.print()
+
+
+def _picture_path(text: str) -> Path:
+    """Where to draw; ConfigError where that cannot be a picture."""
+    from evosearch.pictures import check
+
+    path = arguments.output(text)
+    check(path)
+    return path
+
+
+def _draw(program: Program, path: Path) -> None:
+    from evosearch.response_pictures import picture
+
+    try:
+        picture(program, path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
 
 
 def _descent(spec: str) -> list[Any]:

@@ -104,6 +104,25 @@ def test_a_programs_descent_shows_the_scores_of_the_search(here, capsys):
     assert f"score {best.score:+.3f}" in printed(capsys, "run:best")
 
 
+@pytest.mark.parametrize("ending", [".png", ".svg"])
+def test_a_picture_is_drawn_beside_what_is_printed(here, capsys, ending):
+    assert main(["inspect", "lion", "--graph", f"lion{ending}", "--json"]) == 0
+    out, errors = capsys.readouterr()
+    assert json.loads(out)["name"] == "lion"
+    assert errors == f"Wrote lion{ending}.\n"
+    assert (here / f"lion{ending}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "says"), [("x.txt", ".png"), (".", "is a directory"), ("no/place.svg", "no directory no")]
+)
+def test_a_place_that_takes_no_picture_is_refused_first(here, capsys, path, says):
+    assert main(["inspect", "lion", "--graph", path]) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert says in errors
+
+
 def test_inspect_imports_neither_torch_nor_numba():
     script = (
         "import sys\nfrom evosearch.cli import main\nmain(['inspect', 'adamw'])\n"
