@@ -23,12 +23,13 @@ class Drawing:
     layers: int
 
 
-def layered(widths: Mapping[str, float], edges: Sequence[Edge], below: Sequence[str] = ()) -> Drawing:
+def layered(widths: Mapping[str, float], edges: Sequence[Edge]) -> Drawing:
     """A drawing of the graph: every arrow leads down, and what is in one layer does not overlap.
 
-    Nodes stand as near above what they lead to as they can; those of `below` stand in the last layer.
+    Nodes stand below all that leads to them; those to which nothing leads as near above what they lead to as they can.
+    ValueError if there is a cycle.
     """
-    layer = _layers(list(widths), edges, below)
+    layer = _layers(list(widths), edges)
     sizes = dict(widths)
     chains = {edge: _chain(edge, layer, sizes) for edge in dict.fromkeys(edges)}
     rows: list[list[str]] = [[] for _ in range(max(layer.values()) + 1)]
@@ -48,8 +49,8 @@ def layered(widths: Mapping[str, float], edges: Sequence[Edge], below: Sequence[
     return Drawing({name: (x[name] - left, layer[name]) for name in widths}, arrows, right - left, len(rows))
 
 
-def _layers(names: list[str], edges: Sequence[Edge], below: Sequence[str]) -> dict[str, int]:
-    """The layer of each node: below all that lead to it; then what only leads elsewhere as low as that allows."""
+def _layers(names: list[str], edges: Sequence[Edge]) -> dict[str, int]:
+    """The layer of each node."""
     above: dict[str, list[str]] = {name: [] for name in names}
     under: dict[str, list[str]] = {name: [] for name in names}
     for a, b in edges:
@@ -63,8 +64,6 @@ def _layers(names: list[str], edges: Sequence[Edge], below: Sequence[str]) -> di
             raise ValueError("a graph in layers has no cycles.")
         layer |= {name: 1 + max((layer[a] for a in above[name]), default=-1) for name in ready}
         pending = [name for name in pending if name not in layer]
-    last = max(layer.values())
-    layer |= dict.fromkeys(below, last)
     for name in sorted(names, key=lambda name: -layer[name]):
         if not above[name] and under[name]:
             layer[name] = min(layer[b] for b in under[name]) - 1

@@ -49,8 +49,8 @@ def picture(program: Program, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    boxes, edges, last = flow(graph(program, symbolic=True))
-    drawing = layered({name: box.width for name, box in boxes.items()}, edges, last)
+    boxes, edges = flow(graph(program, symbolic=True))
+    drawing = layered({name: box.width for name, box in boxes.items()}, edges)
     height = max(7.0, ROW * drawing.layers + 0.6)
     wide = max(3.0, drawing.width + 0.3)
     with mpl.rc_context({**STYLE, "font.size": 8.0}):
@@ -65,8 +65,8 @@ def picture(program: Program, path: Path) -> None:
     os.replace(partial, path)
 
 
-def flow(g: Graph) -> tuple[dict[str, Box], list[tuple[str, str]], tuple[str, ...]]:
-    """The boxes of a graph by name, the arrows between them, and the boxes of the outputs.
+def flow(g: Graph) -> tuple[dict[str, Box], list[tuple[str, str]]]:
+    """The boxes of a graph by name, and the arrows between them.
 
     Numbers, hyperparameters and other constants stand in the label of what uses them. A state is there twice, as it
     comes and as it goes.
@@ -75,13 +75,11 @@ def flow(g: Graph) -> tuple[dict[str, Box], list[tuple[str, str]], tuple[str, ..
     shown = [i for i, node in enumerate(g.nodes) if node.args or node.value in ("w", "g", *states)]
     boxes = {str(i): _box(g, g.nodes[i], states) for i in shown}
     edges = [(str(a), str(i)) for i in shown for a in g.nodes[i].args if str(a) in boxes]
-    outputs = []
     for name, i in zip(("w", *(s.name for s in g.states)), g.outputs, strict=True):
         boxes[f"new {name}"] = Box(f"new {name}", "w" if name == "w" else "state")
-        outputs.append(f"new {name}")
         if str(i) in boxes:
             edges.append((str(i), f"new {name}"))
-    return boxes, edges, tuple(outputs)
+    return boxes, edges
 
 
 def _box(g: Graph, node: Node, states: set[str]) -> Box:
