@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -11,7 +11,7 @@ from primitives.algebra.arena import Arena
 from primitives.algebra.laws import PROTECTED
 from primitives.algebra.matching import Equations, Matcher
 from primitives.algebra.numbers import exact
-from primitives.algebra.reading import Normal, assumed, inputs_of, read, start_value
+from primitives.algebra.reading import Normal, assumed, read, start_value
 from primitives.algebra.same import with_numbers
 from primitives.algebra.states import normal
 from primitives.program import Program
@@ -31,12 +31,12 @@ MOST_WAYS = 12  # ways to match a pair of values that are looked at
 
 @dataclass(frozen=True)
 class Pattern:
-    """A reference program with some hyperparameters at their neutral values; `marks` say what it is made of."""
+    """A reference program with some hyperparameters at neutral values; `marks` say what w and states are made of."""
 
     name: str
     fixed: tuple[tuple[str, float], ...]
     states: tuple[str, ...]  # those that have an influence on w
-    marks: frozenset[str]
+    marks: tuple[frozenset[str], ...]
 
     @property
     def program(self) -> Program:
@@ -76,14 +76,16 @@ def pattern(name: str, fixed: tuple[tuple[str, float], ...]) -> Pattern:
     """The pattern of a reference program with those values."""
     program = with_numbers(reference(name), dict(fixed))
     n = normal(program, PROTECTED, float("inf"))
-    live = n.reachable()
-    marks = _marks(Matcher(n.arena, program.defaults.keys() - {"lr"}), n, n.w, live)
-    return Pattern(name, fixed, tuple(s for s in program.state_names if s in live), marks)
+    live = [s for s in program.state_names if s in n.reachable()]
+    matcher = Matcher(n.arena, program.defaults.keys() - {"lr"})
+    return Pattern(name, fixed, tuple(live), _marks(matcher, n, n.w, live))
 
 
-def _marks(matcher: Matcher, n: Normal, w: int, live: set[str]) -> frozenset[str]:
-    every = matcher.marked(w).union(*(matcher.marked(n.states[s]) for s in live))
-    return (every - live) | ({"state"} if live else set())
+def _marks(matcher: Matcher, n: Normal, w: int, order: Sequence[str]) -> tuple[frozenset[str], ...]:
+    """What w and the states, in this order, are made of; a state by its place in the order."""
+    places = {name: f"state {i}" for i, name in enumerate(order)}
+    values = (w, *(n.states[s] for s in order))
+    return tuple(frozenset(places.get(mark, mark) for mark in matcher.marked(value)) for value in values)
 
 
 class Subject:
@@ -106,14 +108,22 @@ class Subject:
     def fits(self, candidate: Pattern, w: int) -> Fit | None:
         """The reference with numbers for which it is this program (with this w), where one is found."""
         live = Normal(self.arena, w, self.normal.states, self.normal.starts).reachable()
-        if len(live) != len(candidate.states) or candidate.marks != _marks(self.matcher, self.normal, w, live):
+        if len(live) != len(candidate.states):
             return None
+        orders = [
+            order
+            for order in itertools.permutations(sorted(live))
+            if candidate.marks == _marks(self.matcher, self.normal, w, order)
+        ]
         self.at_least.update({f"?{candidate.name}.{h}": known for h, known in assumed(candidate.program).items()})
-        for scaled in (False, True) if live else (False,):
-            for order in itertools.permutations(sorted(live)):
-                found = Search(self, candidate, w, dict(zip(candidate.states, order, strict=True)), scaled).found()
-                if found is not None:
-                    return found
+        for order in orders:
+            states = dict(zip(candidate.states, order, strict=True))
+            search = Search(self, candidate, w, states, False)
+            found = search.found()
+            if found is None and search.states_differ():
+                found = Search(self, candidate, w, states, True).found()
+            if found is not None:
+                return found
         return None
 
 
@@ -153,6 +163,12 @@ class Search:
         hyper = {name: known[key] for name, _ in self.candidate.program.hyper if (key := self._key(name)) in known}
         return Fit(self.candidate, hyper, rate, self.states)
 
+    def states_differ(self) -> bool:
+        """Whether no hyperparameters make one of the states that of the program."""
+        *pairs, _ = self._pairs({})
+        ways = [self._ways(r, p) for r, p in pairs if r != p]
+        return any(all(self.subject.matcher.solved(e, {}) is None for e in equations) for equations in ways)
+
     def _key(self, name: str) -> str:
         return f"?{self.candidate.name}.{name}"
 
@@ -165,19 +181,27 @@ class Search:
             return None
         matcher = self.subject.matcher
         pairs = [(r, p) for r, p in self._pairs(known) if r != p]
-        ways = {pair: list(itertools.islice(matcher.unify(*pair), MOST_WAYS)) for pair in pairs}
+        ways = {pair: self._ways(*pair) for pair in pairs}
         if all(any(self._hold(equations) for equations in ways[pair]) for pair in pairs):
             return known
         for pair in pairs:
-            for equations in ways[pair]:
-                more = matcher.solved(equations, known)
-                if more is not None and len(more) > len(known):
-                    found = self._search(more)
-                    if found is not None:
-                        return found
-            if ways[pair] and not any(matcher.solved(e, known) is not None for e in ways[pair]):
+            if not ways[pair] and pair[1] != self.w:
+                return None
+            more = [found for equations in ways[pair] if (found := matcher.solved(equations, known)) is not None]
+            if more and min(map(len, more)) > len(known):  # one of them has to be it
+                return next((found for further in more if (found := self._search(further)) is not None), None)
+            if ways[pair] and not more:
                 return None
         return self._guessed(known, pairs)
+
+    def _ways(self, r: int, p: int) -> list[Equations]:
+        """Ways to make a value of the reference one of the program."""
+        matcher = self.subject.matcher
+        found = list(itertools.islice(matcher.unify(r, p), MOST_WAYS))
+        if not found and "max()" in matcher.marked(p):
+            r, p = matcher.unclipped(r), matcher.unclipped(p)
+            found = list(itertools.islice(matcher.unify(r, p), MOST_WAYS))
+        return found
 
     def _guessed(self, known: dict[str, int], pairs: list[tuple[int, int]]) -> dict[str, int] | None:
         """As `_search`, with an unknown that nothing determines at its default."""
@@ -216,8 +240,3 @@ class Search:
         for mine, other in self.states.items():
             yield found.states[mine], arena.multiply(scales[mine], n.states[other])
         yield found.w, self.w
-
-
-def depends(subject: Subject, i: int) -> set[str]:
-    """The inputs that a value of the program depends on."""
-    return inputs_of(subject.arena, i)

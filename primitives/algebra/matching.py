@@ -17,7 +17,7 @@ from primitives.table import PRIMITIVES
 
 Equation = tuple[int, int]  # a constant with unknowns, and one without
 Equations = tuple[Equation, ...]
-ARITHMETIC = frozenset({"number", "plus", "times", "group", "power", "input", "multiply"})
+ARITHMETIC = frozenset({"number", "plus", "times", "group", "power", "exp", "input", "multiply"})
 SCALED = frozenset({"sign", "abs", "norm", "global_norm"})  # a factor of the argument stands before them or is gone
 LARGEST = 6  # arguments of a maximum, and terms that look alike, that are tried in every order
 CLOSE = Fraction(1, 10**9)
@@ -56,9 +56,9 @@ class Matcher:
         """The inputs and functions that a value is made of, constants and arithmetic left out."""
         if i not in self.marks:
             value = self.arena.values[i]
-            own = {str(value.data)} if value.op == "input" else {f"{value.op}()"} if value.op not in ARITHMETIC else ()
-            marks = frozenset(own).union(*(self.marked(a) for a in value.args))
-            self.marks[i] = frozenset() if self.constant(i) else marks
+            own = str(value.data) if value.op == "input" else f"{'max' if value.op == 'clip' else value.op}()"
+            marks = frozenset({own} if value.op not in ARITHMETIC or value.op == "input" else ())
+            self.marks[i] = frozenset() if self.constant(i) else marks.union(*(self.marked(a) for a in value.args))
         return self.marks[i]
 
     def collected(self, i: int) -> dict[int, int]:
@@ -83,26 +83,32 @@ class Matcher:
         elif self.marked(r) == self.marked(p):
             mine, yours = self.collected(r), self.collected(p)
             if len(mine) == len(yours):
-                for pairs, equations in self._paired(list(mine), list(yours)):
-                    yield equations + self._coefficients([(mine[a], yours[b]) for a, b in pairs], scaled)
+                for pairs in self._paired(list(mine), list(yours)):
+                    known = [(mine[r], yours[p]) for r, p, way in pairs if scaled or not self._loose(r, p, way)]
+                    equations = itertools.chain.from_iterable(way for _, _, way in pairs)
+                    yield (*equations, *self._coefficients(known, scaled))
+
+    def _loose(self, r: int, p: int, way: Equations) -> bool:
+        """Whether a coefficient may change with the unknowns of its product: those of a base come out of its power."""
+        return r != p and any(self.unknowns(a) or self.unknowns(b) for a, b in way)
 
     def _coefficients(self, pairs: list[Equation], scaled: bool) -> Equations:
-        if not scaled:
+        if not scaled or not pairs:
             return tuple((a, b) for a, b in pairs if a != b)
         (a0, b0), *others = pairs
         return tuple((self.arena.multiply(a, b0), self.arena.multiply(a0, b)) for a, b in others)
 
-    def _paired(self, mine: list[int], yours: list[int]) -> Iterator[tuple[list[tuple[int, int]], Equations]]:
+    def _paired(self, mine: list[int], yours: list[int]) -> Iterator[list[tuple[int, int, Equations]]]:
         """Ways to pair products, those of one make with each other, with what has to hold in each."""
         if not mine:
-            yield [], ()
+            yield []
             return
         product, *rest = mine
         for other in yours:
             left = [p for p in yours if p != other]
             for equations in self._product(product, other):
-                for pairs, more in self._paired(rest, left):
-                    yield [(product, other), *pairs], equations + more
+                for pairs in self._paired(rest, left):
+                    yield [(product, other, equations), *pairs]
 
     def _product(self, r: int, p: int) -> Iterator[Equations]:
         if r == p:
@@ -151,6 +157,26 @@ class Matcher:
             for more in self._arguments(pairs[1:], scaled):
                 yield equations + more
 
+    def unclipped(self, i: int) -> int:
+        """A value with each clip as a minimum of a maximum, which it is as long as the bounds are unknown."""
+        arena, value = self.arena, self.arena.values[i]
+        args = tuple(self.unclipped(a) for a in value.args)
+        if value.op == "clip":
+            x, low, high = args
+            larger = arena.value("max", tuple(arena.order((x, low))))
+            return arena.negative(
+                arena.value("max", tuple(arena.order((arena.negative(larger), arena.negative(high)))))
+            )
+        return i if args == value.args else self._with_args(i, args)
+
+    def _with_args(self, i: int, args: Sequence[int]) -> int:
+        arena, value = self.arena, self.arena.values[i]
+        if value.op == "plus":
+            return arena.add(*(arena.scale(c, a) for c, a in zip(value.data, args, strict=True)))  # type: ignore[arg-type]
+        if value.op == "times":
+            return arena.multiply(*(arena.power(a, e) for e, a in zip(value.data, args, strict=True)))  # type: ignore[arg-type]
+        return args[0] if value.op == "group" else apply(arena, value.op, tuple(args))
+
     # equations
 
     def equal(self, a: int, b: int) -> bool:
@@ -185,17 +211,12 @@ class Matcher:
 
     def with_known(self, i: int, known: Mapping[str, int]) -> int:
         """A constant with the known unknowns put in."""
-        arena, value = self.arena, self.arena.values[i]
+        value = self.arena.values[i]
         if not known.keys() & self.reads(i):
             return i
         if value.op == "input":
             return known.get(str(value.data), i)
-        args = [self.with_known(a, known) for a in value.args]
-        if value.op == "plus":
-            return arena.add(*(arena.scale(c, a) for c, a in zip(value.data, args, strict=True)))  # type: ignore[arg-type]
-        if value.op == "times":
-            return arena.multiply(*(arena.power(a, e) for e, a in zip(value.data, args, strict=True)))  # type: ignore[arg-type]
-        return args[0] if value.op == "group" else apply(arena, value.op, tuple(args))
+        return self._with_args(i, [self.with_known(a, known) for a in value.args])
 
     def _root(self, left: int, right: int, name: str) -> int | None:
         """The value of the unknown for which a u**e + b is zero; None where that is not the form."""
