@@ -29,7 +29,10 @@ STEADY = 0.01  # relative change over them that still counts as settled
 
 @dataclass(frozen=True)
 class Response:
-    """The update at each step: how far w falls, over lr. `size` is its root mean square over the second half."""
+    """The update at each step: how far w falls, over lr; up to the first that is not finite.
+
+    `size` is its root mean square over the second half of the steps.
+    """
 
     signal: str  # one of SIGNALS
     gradient: tuple[float, ...]
@@ -80,13 +83,20 @@ def gradients(signal: str) -> Array:
 def _response(program: Program, signal: str, rate: float) -> Response:
     given = gradients(signal)
     update = _simulated(program, given, rate)
-    half = update[STEPS // 2 :]
-    size = float(np.sqrt(np.mean(half * half)))
-    first = update[:, 0, 0]
     caption = f"{INTRODUCED[signal]}: {_said(signal, update)}"
+    known = update[: _finite(update)]
+    half = known[len(known) // 2 :]
+    first = known[:, 0, 0]
+    size = float(np.sqrt(np.mean(half * half))) if len(half) else 0.0
     return Response(
         signal, tuple(map(float, given[:, 0, 0])), tuple(map(float, first)), float(np.sum(first)), size, caption
     )
+
+
+def _finite(update: Array) -> int:
+    """How many steps there are before something is not finite."""
+    fine = np.isfinite(update).all(axis=(1, 2))
+    return len(fine) if fine.all() else int(np.argmin(fine))
 
 
 def _simulated(program: Program, given: Array, rate: float) -> Array:
@@ -98,15 +108,16 @@ def _simulated(program: Program, given: Array, rate: float) -> Array:
         new, states = interpreter.step(
             program, weights, [g], states, t=t, lr=rate, total_steps=float(len(given)), loss=1.0
         )
-        updates.append((weights[0] - new[0]) / rate)
+        with np.errstate(all="ignore"):  # weights may run away
+            updates.append((weights[0] - new[0]) / rate)
         weights = new
     return np.array(updates)
 
 
 def _said(signal: str, update: Array) -> str:
     """What a person would say of the plot."""
-    if not np.isfinite(update).all():
-        return f"not finite from step {int(np.argmin(np.isfinite(update).all(axis=(1, 2)))) + 1}"
+    if _finite(update) < len(update):
+        return f"not finite from step {_finite(update) + 1}"
     if not update.any():
         return "no update at all"
     first = update[:, 0, 0]
@@ -123,7 +134,7 @@ def _said(signal: str, update: Array) -> str:
 
 def _trend(values: Array) -> str:
     """Where a sequence goes, told from its last steps."""
-    end, last, sizes = float(values[-1]), values[-LAST:], np.abs(values)
+    end, last = float(values[-1]), values[-LAST:]
     near = STEADY * max(abs(end), 1e-12)
     if float(np.ptp(last)) <= near:
         return f"is {end:.3g} throughout" if float(np.ptp(values)) <= near else f"settles at {end:.3g}"
@@ -133,7 +144,7 @@ def _trend(values: Array) -> str:
     if abs(end) > abs(float(last[0])):
         return f"still grows: {end:.3g} at step {len(values)}"
     peak = _peak(values)
-    return f"is {values[peak]:.3g} at step {peak + 1} and still shrinks: {sizes[-1]:.3g} at step {len(values)}"
+    return f"falls from {values[peak]:.3g} (step {peak + 1}) to {end:.3g} and still shrinks"
 
 
 def _peak(values: Array) -> int:
@@ -165,15 +176,13 @@ def _noise(update: Array) -> str:
 
 
 def plot(values: Sequence[float], *, unicode: bool = True) -> list[str]:
-    """The values as a small plot, 4 rows high; beside it the largest and the smallest, or zero."""
-    finite = [v for v in values if np.isfinite(v)]
-    low, high = min(0.0, *finite, 0.0), max(0.0, *finite, 0.0)
+    """Finite values as a small plot, 4 rows high; beside it the largest and the smallest, or zero."""
+    low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
     span = (high - low) or 1.0
     cells = [[0] * CELLS for _ in range(ROWS)]
     for k, value in enumerate(values[: 2 * CELLS]):
-        if np.isfinite(value):
-            down = round((high - value) / span * (4 * ROWS - 1))
-            cells[down // 4][k // 2] |= DOTS[down % 4][k % 2]
+        down = round((high - value) / span * (4 * ROWS - 1))
+        cells[down // 4][k // 2] |= DOTS[down % 4][k % 2]
     labels = [f"{high:.3g}", *[""] * (ROWS - 2), f"{low:.3g}"]
     drawn = [[chr(0x2800 + cell) if unicode else " *"[cell > 0] for cell in row] for row in cells]
     bar = "│" if unicode else "|"
