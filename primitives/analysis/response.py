@@ -95,8 +95,8 @@ def _response(program: Program, signal: str, rate: float) -> Response:
 
 def _finite(update: Array) -> int:
     """How many steps there are before something is not finite."""
-    fine = np.isfinite(update).all(axis=(1, 2))
-    return len(fine) if fine.all() else int(np.argmin(fine))
+    wrong = np.flatnonzero(~np.isfinite(update).all(axis=(1, 2)))
+    return int(wrong[0]) if len(wrong) else len(update)
 
 
 def _simulated(program: Program, given: Array, rate: float) -> Array:

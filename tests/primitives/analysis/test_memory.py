@@ -59,7 +59,6 @@ def test_more_of_the_statistics():
         ("sin(m)", "other"),
         ("1.1 * m + g", "other"),
         ("m * g", "leaky sum"),
-        ("2 * g", "last value"),
     ],
 )
 def test_other_ways_to_write_them(update, statistic):
