@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
+from primitives.algebra import signs
 from primitives.algebra.laws import LAWS, TIERS
-from primitives.algebra.numbers import root, shortened, total
+from primitives.algebra.numbers import SIMPLE, near, root, shortened, simple, total
 from primitives.kinds import NUMBER, Kind, KindError, join
 from primitives.table import PRIMITIVES
 
@@ -57,6 +58,8 @@ class Arena:
         self.index: dict[Value, int] = {}
         self.keys: list[int] = []
         self.trail: dict[Use, None] = {}
+        self.answers: dict[tuple[str, int], bool] = {}  # what is known of values
+        self.met: dict[str, Fraction] = {}  # numbers by their first digits
         self.zero, self.one = self.number(Fraction(0)), self.number(ONE)
 
     # values
@@ -75,7 +78,17 @@ class Arena:
 
     def number(self, value: Fraction) -> int:
         """The value of a number."""
-        return self.value("number", (), value)
+        return self.value("number", (), self.like(value))
+
+    def like(self, value: Fraction) -> Fraction:
+        """The number, or the one met before that it equals but for rounding."""
+        if value.denominator <= SIMPLE:
+            return value
+        keys = [near(value, side) for side in (-1, 0, 1)]
+        found = next((self.met[key] for key in keys if key in self.met), None)
+        if found is None:
+            found = self.met[keys[1]] = simple(value)
+        return found
 
     def input(self, name: str) -> int:
         """The value of an input."""
@@ -134,7 +147,7 @@ class Arena:
 
     def from_terms(self, terms: Mapping[int, Fraction]) -> int:
         """The value of a sum of products."""
-        left = {product: c for product, c in terms.items() if c}
+        left = {product: self.like(c) for product, c in terms.items() if c}
         if not left:
             return self.zero
         if len(left) == 1:
@@ -268,18 +281,19 @@ class Arena:
 
     def defined(self, i: int) -> bool:
         """Whether a value is a real number wherever its inputs are."""
-        from primitives.algebra.signs import defined
-
-        return defined(self, i)
+        return self._asked("defined", i)
 
     def positive(self, i: int) -> bool:
         """Whether a value is known to be above zero."""
-        from primitives.algebra.signs import positive
-
-        return positive(self, i)
+        return self._asked("positive", i)
 
     def nonnegative(self, i: int) -> bool:
         """Whether a value is known not to be below zero."""
-        from primitives.algebra.signs import nonnegative
+        return self._asked("nonnegative", i)
 
-        return nonnegative(self, i)
+    def _asked(self, what: str, i: int) -> bool:
+        key = (what, i)
+        if key not in self.answers:
+            self.answers[key] = False  # while it is being asked
+            self.answers[key] = getattr(signs, what)(self, i)
+        return self.answers[key]

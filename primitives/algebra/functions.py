@@ -10,7 +10,7 @@ from itertools import permutations
 import numpy as np
 
 from primitives.algebra.arena import ONE, Arena
-from primitives.algebra.numbers import as_float, exact, root
+from primitives.algebra.numbers import as_float, root, rounded
 from primitives.algebra.products import measure, primitive_part
 from primitives.algebra.signs import unit
 from primitives.algebra.sums import root_of_sum
@@ -47,7 +47,7 @@ def _folded(arena: Arena, op: str, args: tuple[int, ...]) -> int | None:
         return None
     with np.errstate(all="ignore"):
         value = float(p.meaning(NUMPY, *(np.float64(as_float(n)) for n in numbers)))  # type: ignore[misc, arg-type]
-    return arena.number(exact(value)) if math.isfinite(value) else None
+    return arena.number(rounded(value)) if math.isfinite(value) else None
 
 
 def _plain(arena: Arena, op: str, args: tuple[int, ...]) -> int:
@@ -255,7 +255,7 @@ def _log(arena: Arena, x: int) -> int:
         return arena.value("log", (x,))
     parts = [arena.scale(e, _log(arena, a)) for a, e in factors.items()]
     law = "logarithm of a power" if len(parts) == 1 else "logarithm of a product"
-    return arena.use(law, "log", (x,), arena.add(arena.number(exact(math.log(as_float(c)))), *parts))
+    return arena.use(law, "log", (x,), arena.add(arena.number(rounded(math.log(as_float(c)))), *parts))
 
 
 def _power(arena: Arena, x: int, y: int) -> int:
@@ -269,7 +269,7 @@ def _power(arena: Arena, x: int, y: int) -> int:
     if base == 0 and arena.positive(y):
         return arena.zero
     if base is not None and base > 0:
-        return _exp(arena, arena.scale(exact(math.log(as_float(base))), y))
+        return _exp(arena, arena.scale(rounded(math.log(as_float(base))), y))
     if len(terms) > 1 and arena.one in terms and arena.positive(x):
         c = terms.pop(arena.one)
         result = arena.multiply(arena.power(x, c), _power(arena, x, arena.from_terms(terms)))
@@ -478,11 +478,11 @@ def _renamed(meaning: Callable[[Arena, int], int]) -> Rule:
 
 
 def _log_over(base: float) -> Rule:
-    return lambda arena, x: arena.scale(exact(1 / math.log(base)), _log(arena, x))
+    return lambda arena, x: arena.scale(rounded(1 / math.log(base)), _log(arena, x))
 
 
 def _exp_of(base: float) -> Rule:
-    return lambda arena, x: _exp(arena, arena.scale(exact(math.log(base)), x))
+    return lambda arena, x: _exp(arena, arena.scale(rounded(math.log(base)), x))
 
 
 def _plus_one(arena: Arena, x: int) -> int:

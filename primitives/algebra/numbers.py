@@ -6,9 +6,10 @@ import math
 from fractions import Fraction
 
 DIGITS = 13  # to which constants count as equal
+TOLERANCE = Fraction(1, 10**11)  # relative, of numbers that count as equal
 SHORT = 8  # characters of a decimal that a long one which is nearly it stands for
 SIMPLE = 1000  # denominators up to which a fraction is taken for what a long decimal means
-LONGEST = 300  # bits of a numerator or denominator, above which a fraction is rounded to a float
+LONGEST = 120  # bits of numerator and denominator, above which a fraction is rounded
 
 
 def exact(value: float) -> Fraction:
@@ -23,11 +24,31 @@ def exact(value: float) -> Fraction:
 
 
 def shortened(value: Fraction) -> Fraction:
-    """The fraction, or where it has grown long the decimal nearest to it."""
+    """The fraction, or where it has grown longer than a decimal that anybody writes the nearest one of `DIGITS`."""
     if value.numerator.bit_length() + value.denominator.bit_length() <= LONGEST:
         return value
-    number = as_float(value)
-    return exact(number) if math.isfinite(number) and number else value
+    return rounded(as_float(value)) or value
+
+
+def rounded(value: float) -> Fraction:
+    """A number that is not rational, or was computed as if it were not, to `DIGITS`: so that it equals its like."""
+    return Fraction(f"{value:.{DIGITS}g}") if math.isfinite(value) else Fraction(0)
+
+
+def near(value: Fraction, side: int) -> str:
+    """The first digits of a number, or of one a little larger or smaller: numbers that agree in some count as equal."""
+    return f"{float(value * (1 + side * TOLERANCE)):.{DIGITS - 3}g}"
+
+
+def simple(value: Fraction) -> Fraction:
+    """The number in short: the simple fraction that it is but for rounding, or no more digits than anybody writes."""
+    plain = value.limit_denominator(SIMPLE)
+    return plain if plain and abs(value - plain) < TOLERANCE * abs(plain) else shortened(value)
+
+
+def near_one(value: Fraction) -> bool:
+    """Whether a number is 1 but for rounding."""
+    return abs(value - 1) < TOLERANCE
 
 
 def as_float(value: Fraction) -> float:
@@ -67,7 +88,7 @@ def root(value: Fraction, exponent: Fraction) -> Fraction:
     number = float(value) ** float(exponent)
     if not math.isfinite(number) or number == 0:
         raise ArithmeticError("no finite power")
-    return exact(number)
+    return rounded(number)
 
 
 def _integer_root(value: int, exponent: Fraction) -> float:

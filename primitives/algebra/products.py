@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
 from primitives.algebra.laws import EXACT
-from primitives.algebra.numbers import root, shortened
+from primitives.algebra.numbers import near_one, root, shortened
 
 TWO = Fraction(2)
 
@@ -83,11 +83,7 @@ def _tidy(arena: Arena, factors: dict[int, Fraction]) -> int:
     sums = {a: e for a, e in factors.items() if arena.values[a].op == "plus" and e >= 1 and arena.opens(a, e)}
     product = _exponentials(arena, {a: e for a, e in factors.items() if a not in groups and a not in sums})
     opened = [arena.power(arena.values[a].args[0], e) for a, e in groups.items()]
-    opened += (
-        [arena.power(a, e) for a, e in sums.items()]
-        if len(factors) > 1 or any(e > 1 for e in sums.values())
-        else [*sums]
-    )
+    opened += [arena.power(a, e) for a, e in sums.items()]
     return arena.multiply(product, *opened) if opened else product
 
 
@@ -295,7 +291,8 @@ def measure(arena: Arena, terms: dict[int, Fraction]) -> Fraction:
     So averages stay as they are. The same for all multiples of a sum; constants do not count.
     """
     coefficients = {p: c for p, c in terms.items() if p != arena.one} or terms
-    together = sum(coefficients.values())
+    together = sum(coefficients.values(), Fraction(0))
+    together = ONE if near_one(together) else together
     first = coefficients[arena.order(coefficients)[0]]
     size = abs(together) if len({abs(c) for c in coefficients.values()}) > 1 and together else abs(first)
     constant = terms.get(arena.one, Fraction(0))

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from primitives.algebra.arena import Arena
 
 EVERYWHERE = {
-    "abs", "sign", "max", "min", "clip", "exp", "sin", "cos", "sinh", "cosh", "tanh", "arctan", "arcsinh", "cbrt", "floor",
+    "abs", "sign", "max", "min", "clip", "exp", "sin", "cos", "sinh", "cosh", "tanh", "arctan", "arcsinh", "cbrt",
+    "floor",
     "less", "less_equal", "greater", "greater_equal", "equal", "where", "sum", "mean", "norm", "rms", "dot",
     "global_norm", "global_dot", "rows", "columns", "size", "row_mean", "column_mean", "transpose", "matmul",
     "flatten", "unflatten", "is_matrix", "is_hidden", "is_embedding", "is_head",
@@ -30,12 +31,12 @@ def defined(arena: Arena, i: int) -> bool:
         return True
     if value.op == "times":
         return all(
-            defined(arena, a) and (_whole(e) or nonnegative(arena, a)) and (e > 0 or positive(arena, a))
+            arena.defined(a) and (_whole(e) or arena.nonnegative(a)) and (e > 0 or arena.positive(a))
             for a, e in arena.factors(i).items()
         )
     if value.op == "power":
-        return positive(arena, value.args[0]) and defined(arena, value.args[1])
-    return (value.op in ("plus", "group") or value.op in EVERYWHERE) and all(defined(arena, a) for a in value.args)
+        return arena.positive(value.args[0]) and arena.defined(value.args[1])
+    return (value.op in ("plus", "group") or value.op in EVERYWHERE) and all(arena.defined(a) for a in value.args)
 
 
 def positive(arena: Arena, i: int) -> bool:
@@ -49,16 +50,16 @@ def positive(arena: Arena, i: int) -> bool:
         if _one_minus_less(arena, i):
             return True
         return _sum_nonnegative(arena, i) and any(
-            c > 0 and positive(arena, p) for p, c in arena.terms(i).items() if not _is_offset(arena, i, p)
+            c > 0 and arena.positive(p) for p, c in arena.terms(i).items() if not _is_offset(arena, i, p)
         )
     if value.op == "times":
-        return all(positive(arena, a) for a in value.args)
+        return all(arena.positive(a) for a in value.args)
     if value.op == "power":
-        return positive(arena, value.args[0])
+        return arena.positive(value.args[0])
     if value.op == "group":
-        return positive(arena, value.args[0])
+        return arena.positive(value.args[0])
     if value.op == "max":
-        return any(positive(arena, a) for a in value.args)
+        return any(arena.positive(a) for a in value.args)
     return value.op in POSITIVE
 
 
@@ -72,17 +73,17 @@ def nonnegative(arena: Arena, i: int) -> bool:
     if value.op == "plus":
         return _sum_nonnegative(arena, i) or _least_nonnegative(arena, i)
     if value.op == "clip":
-        return nonnegative(arena, value.args[1])
+        return arena.nonnegative(value.args[1])
     if value.op == "times":
-        return all(_even(e) or not _whole(e) or nonnegative(arena, a) for a, e in arena.factors(i).items())
+        return all(_even(e) or not _whole(e) or arena.nonnegative(a) for a, e in arena.factors(i).items())
     if value.op == "power":
-        return nonnegative(arena, value.args[0])
+        return arena.nonnegative(value.args[0])
     if value.op == "max":
-        return any(nonnegative(arena, a) for a in value.args)
+        return any(arena.nonnegative(a) for a in value.args)
     if value.op in ("where", "min"):
-        return all(nonnegative(arena, a) for a in value.args[-2:])
+        return all(arena.nonnegative(a) for a in value.args[-2:])
     if value.op in ("group", "sum", "mean", "row_mean", "column_mean", "cbrt", "transpose", "tanh", "arctan"):
-        return nonnegative(arena, value.args[0])
+        return arena.nonnegative(value.args[0])
     return value.op in NEVER_NEGATIVE
 
 
@@ -96,9 +97,9 @@ def unit(arena: Arena, i: int) -> bool:
     if value.op == "times":
         return all(e > 0 and unit(arena, a) for a, e in arena.factors(i).items())
     if value.op == "power":
-        return unit(arena, value.args[0]) and nonnegative(arena, value.args[1])
+        return unit(arena, value.args[0]) and arena.nonnegative(value.args[1])
     if value.op == "exp":
-        return nonnegative(arena, arena.negative(value.args[0]))
+        return arena.nonnegative(arena.negative(value.args[0]))
     return value.op in AT_MOST_ONE
 
 
@@ -106,7 +107,7 @@ def _below_one(arena: Arena, i: int) -> bool:
     """Whether a value is known to lie in [0, 1)."""
     value = arena.values[i]
     if value.op == "power":
-        return _below_one(arena, value.args[0]) and positive(arena, value.args[1])
+        return _below_one(arena, value.args[0]) and arena.positive(value.args[1])
     if value.op == "times":
         return unit(arena, i) and any(_below_one(arena, a) for a in value.args)
     if value.op == "number":
@@ -137,7 +138,8 @@ def _average_of_nonnegative(arena: Arena, i: int) -> bool:
     if root_of_sum(arena, terms, 2) is not None:
         return True
     for u in {a for p in terms for a, e in arena.factors(p).items() if e == 1 and unit(arena, a)}:
-        inside, rest = {}, {}
+        inside: dict[int, Fraction] = {}
+        rest: dict[int, Fraction] = {}
         for p, c in terms.items():
             factors = dict(arena.factors(p))
             (inside if factors.pop(u, None) == 1 else rest)[arena.from_factors(factors)] = c
@@ -151,7 +153,7 @@ def _average_of_nonnegative(arena: Arena, i: int) -> bool:
 
 def _covered(arena: Arena, terms: dict[int, Fraction]) -> bool:
     """Whether each negative term is a part of a positive one."""
-    room = {p: c for p, c in terms.items() if c > 0 and nonnegative(arena, p)}
+    room = {p: c for p, c in terms.items() if c > 0 and arena.nonnegative(p)}
     if any(c > 0 and p not in room for p, c in terms.items()):
         return False
     for p, c in terms.items():
@@ -169,7 +171,7 @@ def _least_nonnegative(arena: Arena, i: int) -> bool:
     terms = arena.terms(i)
     [(p, c), *rest] = terms.items()
     least = not rest and c < 0 and arena.values[p].op == "max"
-    return least and all(nonnegative(arena, arena.negative(a)) for a in arena.values[p].args)
+    return least and all(arena.nonnegative(arena.negative(a)) for a in arena.values[p].args)
 
 
 def _covering(arena: Arena, p: int, room: dict[int, Fraction], c: Fraction) -> int | None:

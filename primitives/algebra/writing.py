@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
-from primitives.algebra.numbers import SHORT, as_float
+from primitives.algebra.numbers import SHORT, SIMPLE, as_float, near_one
 from primitives.algebra.sums import root_of_sum
 from primitives.program import Assign, Call
 
@@ -106,8 +106,12 @@ class Writer:
         return self._product({**common, i: ONE}, None)
 
     def _squared(self, terms: dict[int, Fraction]) -> Name | None:
-        base = root_of_sum(self.arena, terms, 2)
-        return None if base is None else self.say("square", self.write(base))
+        c = min(abs(k) for k in terms.values())
+        for scale in (ONE, c):
+            base = root_of_sum(self.arena, {p: k / scale for p, k in terms.items()}, 2)
+            if base is not None and all(k.denominator < SIMPLE for k in self.arena.terms(base).values()):
+                return self._times(scale, self.say("square", self.write(base)))
+        return None
 
     def _heavy(self, terms: dict[int, Fraction]) -> Name | None:
         """As `_factored`, where the factor is no variable and no number."""
@@ -207,6 +211,7 @@ class Writer:
         for p, c in terms.items():
             groups.setdefault(abs(c), {})[p] = ONE if c > 0 else -ONE
         whole = sum(groups, Fraction(0))
+        whole = ONE if near_one(whole) else whole
         scaled = 1 not in groups and min(terms.values()) > 0 and self.arena.input("w") not in terms
         if len(groups) == 2 and (whole == 1 or scaled):
             low, high = sorted(groups)
