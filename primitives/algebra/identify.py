@@ -43,6 +43,11 @@ class Pattern:
         """The reference program."""
         return reference(self.name)
 
+    @property
+    def made_of(self) -> frozenset[str]:
+        """The inputs and functions of all values, states left out."""
+        return frozenset(mark for marks in self.marks for mark in marks if " " not in mark)
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -105,9 +110,18 @@ class Subject:
         order = self.arena.order(terms)
         return [self.arena.multiply(terms[rest], rest) for rest in order if rest != w]
 
+    def parts(self, w: int) -> tuple[int, frozenset[str]]:
+        """How many states have an influence on this w, and the inputs and functions it and they are made of."""
+        live = self._live(w)
+        marks = self.matcher.marked(w).union(*(self.matcher.marked(self.normal.states[name]) for name in live))
+        return len(live), marks - live
+
+    def _live(self, w: int) -> set[str]:
+        return Normal(self.arena, w, self.normal.states, self.normal.starts).reachable()
+
     def fits(self, candidate: Pattern, w: int) -> Fit | None:
         """The reference with numbers for which it is this program (with this w), where one is found."""
-        live = Normal(self.arena, w, self.normal.states, self.normal.starts).reachable()
+        live = self._live(w)
         if len(live) != len(candidate.states):
             return None
         orders = [
