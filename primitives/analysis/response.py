@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 
@@ -23,13 +24,14 @@ INTRODUCED = {
 }  # fmt: skip
 ROWS, CELLS = 4, 30  # of a plot; a braille character has 4 x 2 dots
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+LARGEST = 1e100  # an update beyond is as good as infinite
 LAST = 10  # steps that tell where a sequence goes
 STEADY = 0.01  # relative change over them that still counts as settled
 
 
 @dataclass(frozen=True)
 class Response:
-    """The update at each step: how far w falls, over lr; up to the first that is not finite.
+    """The update at each step: how far w falls, over lr; up to the first that runs away.
 
     `size` is its root mean square over the second half of the steps.
     """
@@ -42,8 +44,8 @@ class Response:
     caption: str
 
     def lines(self, *, unicode: bool = True) -> list[str]:
-        """The caption and a plot of the update, at most 60 characters wide."""
-        return [self.caption, *plot(self.update, unicode=unicode)]
+        """The caption, and a plot of the update that is at most 60 characters wide."""
+        return [*wrap(self.caption, 100, subsequent_indent="    "), *plot(self.update, unicode=unicode)]
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ class Responses:
 
 
 def responses(program: Program) -> Responses:
-    """The updates of a valid program over 60 steps at its default rate, as the reference interpreter computes them.
+    """The updates of a valid program over 60 steps, as the reference interpreter computes them.
 
-    The weight is a matrix between hidden units that starts at 0 and moves; a loss that is read is 1. Noise is normal
-    with a fixed seed. A program that asks the loss for more than the gradient has none.
+    The rate is its default, or 1 where that is 0. The weight is a matrix between hidden units that starts at 0 and
+    moves; a loss that is read is 1. Noise is normal with a fixed seed. A program that asks the loss for more than
+    the gradient has no responses.
     """
     asked = sorted(n.op for n in graph(program).nodes if n.op in PRIMITIVES and PRIMITIVES[n.op].form == "oracle")
     if asked:
@@ -84,7 +87,7 @@ def _response(program: Program, signal: str, rate: float) -> Response:
     given = gradients(signal)
     update = _simulated(program, given, rate)
     caption = f"{INTRODUCED[signal]}: {_said(signal, update)}"
-    known = update[: _finite(update)]
+    known = update[: _usable(update)]
     half = known[len(known) // 2 :]
     first = known[:, 0, 0]
     size = float(np.sqrt(np.mean(half * half))) if len(half) else 0.0
@@ -93,9 +96,9 @@ def _response(program: Program, signal: str, rate: float) -> Response:
     )
 
 
-def _finite(update: Array) -> int:
-    """How many steps there are before something is not finite."""
-    wrong = np.flatnonzero(~np.isfinite(update).all(axis=(1, 2)))
+def _usable(update: Array) -> int:
+    """How many steps there are before something runs away or is not a number."""
+    wrong = np.flatnonzero(~(np.abs(update) < LARGEST).all(axis=(1, 2)))
     return int(wrong[0]) if len(wrong) else len(update)
 
 
@@ -116,8 +119,8 @@ def _simulated(program: Program, given: Array, rate: float) -> Array:
 
 def _said(signal: str, update: Array) -> str:
     """What a person would say of the plot."""
-    if _finite(update) < len(update):
-        return f"not finite from step {_finite(update) + 1}"
+    if _usable(update) < len(update):
+        return f"runs away at step {_usable(update) + 1}"
     if not update.any():
         return "no update at all"
     first = update[:, 0, 0]
@@ -129,7 +132,7 @@ def _said(signal: str, update: Array) -> str:
         return _noise(update)
     if (first[-LAST:-1] * first[1 - LAST :] < 0).all():
         return f"updates alternate; their size {_trend(np.abs(first))}"
-    return "updates die out" if not first[-LAST:].any() else f"updates do not alternate; the last {_trend(first)}"
+    return "updates die out" if not first[-LAST:].any() else f"the update {_trend(first)}"
 
 
 def _trend(values: Array) -> str:

@@ -16,6 +16,7 @@ from primitives.graph import graph
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse
+from tests.primitives.random_programs import random_program
 
 # The first three columns of document 002's comparison; "Optional" stands for the program without and with it.
 TABLE = """
@@ -157,3 +158,23 @@ def test_parities_hold_when_w_and_g_change_sign(name):
     for parity, x, y in zip(outputs, *ends, strict=True):
         assert parity in ("odd", "even")
         np.testing.assert_allclose(y, np.multiply(-1 if parity == "odd" else 1, x), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_parities_of_random_programs(seed):
+    """The weights are given, as the definition has it: what a program makes of its own is another matter."""
+    program = random_program(seed)
+    g = graph(program, expand=True)
+    known = parities(g)
+    ends = []
+    for sign in (1, -1):
+        rng = np.random.default_rng(seed)
+        states = interpreter.start(program, [sign * rng.standard_normal((3, 2))], 0.01)
+        for t in (1, 2, 3):
+            w, gradient = sign * rng.standard_normal((2, 3, 2))
+            new, states = interpreter.step(program, [w], [gradient], states, t=t, lr=0.01, total_steps=9.0, loss=1.0)
+        ends.append({"w": new, **dict(zip(program.state_names, states, strict=True))})
+    for name, i in zip(("w", *(s.name for s in g.states)), g.outputs, strict=True):
+        x, y = (np.asarray(end[name], dtype=float) for end in ends)
+        if known[i] in ("odd", "even"):
+            np.testing.assert_allclose(y, -x if known[i] == "odd" else x, rtol=1e-6, atol=1e-9)

@@ -78,7 +78,7 @@ def test_every_program_has_four_or_a_reason(name):
 
 def test_weights_that_run_away_are_told():
     record = responses(parse("def f(w, g, *, lr=1):\n    return w - lr * (g / (t < 5))\n"))
-    assert record.found[0].caption == "constant g = 1: not finite from step 5"
+    assert record.found[0].caption == "constant g = 1: runs away at step 5"
     assert len(record.found[0].update) == 4
 
 
