@@ -144,6 +144,8 @@ def _of_one(branch: Branch, update: Update) -> tuple[str, str, float | None]:
         if branch.decay == 1:
             return "count", branch.of, None
         return ("product", branch.factor, None) if branch.adds_nothing else ("gain", branch.whole, None)
+    if branch.adds_nothing:
+        return "other", update.whole, None
     if branch.decay == 1:
         return "sum", branch.of, None
     if branch.averages:
