@@ -224,7 +224,8 @@ class Arena:
 
     def multiply(self, *ids: int) -> int:
         """The product of values, multiplied out while it stays small."""
-        from primitives.algebra.products import cancel_sum, join_products
+        from primitives.algebra.powers import cancel_sum
+        from primitives.algebra.products import join_products
 
         result = ids[0]
         for i in ids[1:]:
@@ -252,7 +253,7 @@ class Arena:
 
     def power(self, i: int, exponent: Fraction) -> int:
         """A value to the power of a number."""
-        from primitives.algebra.products import power_of_product, power_of_sum
+        from primitives.algebra.powers import power_of_product, power_of_sum
 
         if exponent == 0:
             return self.one

@@ -7,9 +7,6 @@ from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
 from primitives.algebra.laws import EXACT
-from primitives.algebra.numbers import near_one, root, shortened
-
-TWO = Fraction(2)
 
 
 def join_products(arena: Arena, p: int, q: int) -> int:
@@ -29,11 +26,11 @@ def join_products(arena: Arena, p: int, q: int) -> int:
             continue
         joined[atom] = before + exponent
         if law != "collect factors" or exponent * before < 0:
-            arena.use(law, "multiply", (_raised(arena, atom, before), _raised(arena, atom, exponent)),
-                      _raised(arena, atom, joined[atom]))  # fmt: skip
+            arena.use(law, "multiply", (raised(arena, atom, before), raised(arena, atom, exponent)),
+                      raised(arena, atom, joined[atom]))  # fmt: skip
     for atom in apart:
         joined[atom] = joined.get(atom, Fraction(0)) + 1
-    return _tidy(arena, joined)
+    return tidy(arena, joined)
 
 
 def _held(arena: Arena, atom: int, exponent: Fraction) -> int:
@@ -41,7 +38,7 @@ def _held(arena: Arena, atom: int, exponent: Fraction) -> int:
     return arena.value("power", (atom, arena.number(exponent)))
 
 
-def _raised(arena: Arena, atom: int, exponent: Fraction) -> int:
+def raised(arena: Arena, atom: int, exponent: Fraction) -> int:
     return arena.from_factors({atom: exponent})
 
 
@@ -60,7 +57,7 @@ def _joining(arena: Arena, atom: int, a: Fraction, b: Fraction) -> str:
     return "cancel a factor"
 
 
-def _tidy(arena: Arena, factors: dict[int, Fraction]) -> int:
+def tidy(arena: Arena, factors: dict[int, Fraction]) -> int:
     """Laws between the atoms of a product: of signs, absolute values, exponentials and hyperbolic functions."""
     factors = {atom: e for atom, e in factors.items() if e}
     for atom in list(factors):
@@ -91,7 +88,7 @@ def _tidy_sign(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
     exponent = factors[atom]
     [x] = arena.values[atom].args
     if exponent == 1 and factors.get(x) == 1:
-        from primitives.algebra.functions import absolute
+        from primitives.algebra.magnitudes import absolute
 
         del factors[atom], factors[x]
         size = absolute(arena, x)
@@ -118,7 +115,7 @@ def _tidy_abs(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
     if exponent.denominator == 1 and exponent % 2 == 0 and exponent > 0:
         del factors[atom]
         factors[x] = factors.get(x, Fraction(0)) + exponent
-        arena.use("even power of an abs", "power", (atom, arena.number(exponent)), _raised(arena, x, exponent))
+        arena.use("even power of an abs", "power", (atom, arena.number(exponent)), raised(arena, x, exponent))
         return
     sign = arena.value("sign", (x,))
     if factors.get(sign) == 1 and exponent.denominator == 1 and exponent > 0:
@@ -130,7 +127,7 @@ def _tidy_abs(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
     law = "x over abs(x) is its sign"
     if power == 0 or power.denominator != 1 or (exponent < 0 and not arena.may(law)):
         return
-    before = (_raised(arena, x, power), _raised(arena, atom, exponent))
+    before = (raised(arena, x, power), raised(arena, atom, exponent))
     del factors[x], factors[atom]
     if power % 2:
         factors[sign] = factors.get(sign, Fraction(0)) + 1
@@ -159,7 +156,7 @@ def _tidy_cube_root(arena: Arena, factors: dict[int, Fraction], atom: int) -> No
     exponent = factors.pop(atom)
     inner = arena.values[atom].args[0]
     before = (atom, arena.number(exponent))
-    base = _atom(arena, inner)
+    base = as_atom(arena, inner)
     factors[base] = factors.get(base, Fraction(0)) + exponent / 3
     arena.use("cube of a root", "power", before, arena.power(inner, exponent / 3))
 
@@ -214,132 +211,6 @@ def _exponential(arena: Arena, base: int | None, exponent: int) -> int:
     return arena.power(base, number) if number is not None else arena.value("power", (base, exponent))
 
 
-def power_of_product(arena: Arena, c: Fraction, product: int, exponent: Fraction) -> int:
-    """(c x**a y**b)**exponent, factor by factor; what has no known sign stays together under a root."""
-    before = (arena.from_terms({product: c}), arena.number(exponent))
-    outside: dict[int, Fraction] = {}
-    inside: dict[int, Fraction] = {}
-    for atom, e in arena.factors(product).items():
-        law, base = _power_of_power(arena, atom, e, exponent)
-        if law is None or not arena.may(law):
-            inside[atom] = e
-            continue
-        outside[base] = outside.get(base, Fraction(0)) + e * exponent
-        if law not in ("power of a product", "root of a product"):
-            arena.use(law, "power", (_raised(arena, atom, e), before[1]), _raised(arena, base, e * exponent))
-    coefficient = ONE
-    try:
-        coefficient = root(abs(c) if inside else c, exponent)
-        c = c / abs(c) if inside else ONE
-    except ArithmeticError:
-        inside, outside = arena.factors(product), {}
-    if not inside and c != 1:
-        return arena.value("power", before)
-    result = _tidy(arena, outside)
-    if inside or c != 1:
-        rest = arena.from_terms({arena.from_factors(inside): c})
-        result = arena.multiply(result, _raised(arena, _atom(arena, rest), exponent))
-    result = arena.scale(shortened(coefficient), result)
-    if len(arena.factors(product)) > 1 and outside:
-        arena.use("root of a product" if exponent.denominator > 1 else "power of a product", "power", before, result)
-    return result
-
-
-def _atom(arena: Arena, i: int) -> int:
+def as_atom(arena: Arena, i: int) -> int:
     """A value as a base for an exponent: a product is held together, so that its own exponents do not mix with it."""
     return arena.value("group", (i,)) if len(arena.terms(i)) == 1 and arena.atoms(i) is None else i
-
-
-def _power_of_power(arena: Arena, atom: int, e: Fraction, exponent: Fraction) -> tuple[str | None, int]:
-    """The law by which (x**e)**exponent is a power of x or of abs(x), and of which; None where none is known."""
-    if exponent.denominator == 1:
-        if e.denominator > 1 and not arena.nonnegative(atom) and (e * exponent).denominator == 1:
-            return "collect roots", atom
-        inverse = e < 0 and exponent < 0 and not arena.positive(atom)
-        return ("power of a quotient" if inverse else "power of a product"), atom
-    if arena.nonnegative(atom):
-        return ("square of a root" if e == TWO else "root of a product"), atom
-    if e.denominator == 1 and e % 2 == 0:
-        from primitives.algebra.functions import absolute
-
-        return "root of a square", absolute(arena, atom)
-    return None, atom
-
-
-def primitive_part(arena: Arena, i: int) -> tuple[int, int]:
-    """A sum as (common part, rest): a number and the powers that all its terms share, and what is left."""
-    terms = arena.terms(i)
-    products = [p for p in terms if p != arena.one] or list(terms)
-    shared = dict(arena.factors(products[0])) if arena.one not in terms else {}
-    for p in products[1:]:
-        other = arena.factors(p)
-        shared = {
-            a: min(e, other[a], key=abs) for a, e in shared.items() if a in other and e * other[a] > 0
-        }  # of one sign
-    lead = measure(arena, terms)
-    common = arena.from_factors(shared)
-    rest = {
-        arena.from_factors({a: e - shared.get(a, Fraction(0)) for a, e in arena.factors(p).items()}): c / lead
-        for p, c in terms.items()
-    }
-    return arena.from_terms({common: lead}), arena.from_terms(rest)
-
-
-def measure(arena: Arena, terms: dict[int, Fraction]) -> Fraction:
-    """The number by which a sum is divided in a base: with coefficients of one size that size, else their sum.
-
-    So averages stay as they are. The same for all multiples of a sum; constants do not count.
-    """
-    coefficients = {p: c for p, c in terms.items() if p != arena.one} or terms
-    together = sum(coefficients.values(), Fraction(0))
-    together = ONE if near_one(together) else together
-    first = coefficients[arena.order(coefficients)[0]]
-    size = abs(together) if len({abs(c) for c in coefficients.values()}) > 1 and together else abs(first)
-    constant = terms.get(arena.one, Fraction(0))
-    return size if (constant or together or first) > 0 else -size
-
-
-def power_of_sum(arena: Arena, i: int, exponent: Fraction) -> int:
-    """(x + y)**exponent with what all terms share drawn out, where the sign of that is known or does not matter."""
-    from primitives.algebra.functions import absolute
-    from primitives.algebra.sums import factored, root_of_sum
-
-    if exponent.denominator == 2 and (base := root_of_sum(arena, arena.terms(i), 2)) is not None:
-        result = arena.power(absolute(arena, base), 2 * exponent)
-        return arena.use("root of a square", "power", (i, arena.number(exponent)), result)
-    common, rest = primitive_part(arena, i)
-    whole = exponent.denominator == 1
-    if (parts := factored(arena, rest)) is not None and (whole or arena.nonnegative(parts[0])):
-        return arena.multiply(*(arena.power(part, exponent) for part in (common, *parts)))
-    if rest in (i, arena.one) or not (whole or arena.nonnegative(common)):
-        if not whole and arena.positive(arena.negative(common)):
-            common, rest = arena.negative(common), arena.negative(rest)
-        else:
-            return _raised(arena, i, exponent)
-    return arena.multiply(arena.power(common, exponent), _raised(arena, rest, exponent))
-
-
-def cancel_sum(arena: Arena, i: int, j: int) -> int | None:
-    """i times j where one is a sum and the other divides by it, or by its abs; None where that is not so."""
-    for whole, quotient in ((i, j), (j, i)):
-        if len(arena.terms(whole)) < 2:
-            continue
-        common, base = primitive_part(arena, whole)
-        for divisor, left, law in (
-            (base, arena.one, "collect factors" if arena.positive(base) else "cancel a sum"),
-            (arena.value("abs", (base,)), arena.value("sign", (base,)), "x over abs(x) is its sign"),
-        ):
-            terms = arena.terms(quotient)
-            signed = arena.value("sign", (base,))
-            if divisor == base and terms and all(arena.factors(p).get(signed) == 1 for p in terms):
-                rest = [arena.from_factors({**arena.factors(p), signed: Fraction(0)}) for p in terms]
-                left = arena.add(*(arena.scale(c, p) for c, p in zip(terms.values(), rest, strict=True)))
-                size = arena.value("abs", (base,)) if not arena.nonnegative(base) else base
-                result = arena.multiply(common, size, left)
-                return arena.use("sign times itself", "multiply", (i, j), result)
-            if not terms or not arena.may(law) or not all(arena.factors(p).get(divisor, 0) <= -1 for p in terms):
-                continue
-            raised = [arena.from_factors({**(f := arena.factors(p)), divisor: f[divisor] + 1}) for p in terms]
-            lowered = arena.add(*(arena.scale(c, p) for c, p in zip(terms.values(), raised, strict=True)))
-            return arena.use(law, "multiply", (i, j), arena.multiply(common, left, lowered))
-    return None

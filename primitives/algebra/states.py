@@ -14,7 +14,7 @@ import numpy as np
 
 from primitives.algebra.fits import FIT, expression, run
 from primitives.algebra.laws import PROTECTED
-from primitives.algebra.products import measure
+from primitives.algebra.powers import measure
 from primitives.algebra.reading import Normal, assumed, inputs_of, opened, read, start_value, value_of
 from primitives.algebra.trials import Array
 from primitives.program import Assign, Call, Program, substitute

@@ -164,7 +164,7 @@ def _above_and_below(arena: Arena, i: int) -> int | None:
             rest = {a: k for a, k in arena.factors(p).items() if a != atom}
             q = arena.from_factors({**rest, arena.value("less", value.args): Fraction(1)})
             if terms.get(q) == -c:
-                from primitives.algebra.functions import sign
+                from primitives.algebra.magnitudes import sign
 
                 left = arena.from_terms({a: k for a, k in terms.items() if a not in (p, q)})
                 whole = arena.scale(c, arena.multiply(arena.from_factors(rest), sign(arena, value.args[0])))
@@ -174,7 +174,7 @@ def _above_and_below(arena: Arena, i: int) -> int | None:
 
 def factored(arena: Arena, i: int) -> tuple[int, int] | None:
     """A sum as a product of two sums, where for some atom the coefficients of its powers are one sum times products."""
-    from primitives.algebra.products import primitive_part
+    from primitives.algebra.powers import primitive_part
 
     terms = arena.terms(i)
     if not 4 <= len(terms) <= MOST_FACTORED:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 
 from primitives.algebra.arena import ONE, Arena
+from primitives.algebra.factoring import common_powers, most_frequent, mostly_negative, shared_atoms, split, weight
 from primitives.algebra.numbers import SHORT, SIMPLE, as_float, near_one
 from primitives.algebra.sums import root_of_sum
 from primitives.program import Assign, Call
@@ -94,8 +94,8 @@ class Writer:
         """A sum whose terms share factors, as a product; one of negative terms, as a negative."""
         if all(c < 0 for c in terms.values()):
             return self.say("negative", self._sum({p: -c for p, c in terms.items()}))
-        common = self._common(terms)
-        return self._product_of(common, self._split(terms, common)[0]) if common else None
+        common = common_powers(self.arena, terms)
+        return self._product_of(common, split(self.arena, terms, common)[0]) if common else None
 
     def _product_of(self, common: dict[int, Fraction], inside: dict[int, Fraction]) -> Name:
         """Common factors times a sum."""
@@ -115,20 +115,20 @@ class Writer:
 
     def _heavy(self, terms: dict[int, Fraction]) -> Name | None:
         """As `_factored`, where the factor is no variable and no number."""
-        best = self._most_frequent(terms)
-        if best is None or self._weight(best[0]) == 1 or (best[1] > 0 and self.arena.is_number(best[0])):
+        best = most_frequent(self.arena, terms)
+        if best is None or weight(self.arena, best[0]) == 1 or (best[1] > 0 and self.arena.is_number(best[0])):
             return None
         return self._factored(terms)
 
     def _average(self, terms: dict[int, Fraction]) -> Name | None:
         """r + f (s - r) is ema(s, r, f); what else is in the sum is added."""
         found: tuple[tuple[int, int], dict[int, Fraction], dict[int, Fraction], dict[int, Fraction]] | None = None
-        for atom in self._shared(terms):
+        for atom in shared_atoms(self.arena, terms):
             group = {p: c for p, c in terms.items() if self.arena.factors(p).get(atom, 0) >= 1}
-            common = {a: e for a, e in self._common(group).items() if self.arena.is_number(a) and e > 0}
+            common = {a: e for a, e in common_powers(self.arena, group).items() if self.arena.is_number(a) and e > 0}
             if not common:
                 continue
-            inside, rest = self._split(terms, common)
+            inside, rest = split(self.arena, terms, common)
             target = {p: c for p, c in rest.items() if inside.get(p) == -c}
             whole = {p: c for p, c in inside.items() if p not in target}
             if not target or not whole or self.arena.is_number(self.arena.from_terms(whole)):
@@ -140,42 +140,22 @@ class Writer:
             return None
         _, common, whole, target = found
         name = self.say("ema", self._sum(whole), self._sum(target), self._product(common, None))
-        rest = {p: c for p, c in self._split(terms, common)[1].items() if p not in target}
+        rest = {p: c for p, c in split(self.arena, terms, common)[1].items() if p not in target}
         return self._joined(name, rest) if rest else name
-
-    def _shared(self, terms: dict[int, Fraction]) -> list[int]:
-        """Atoms that stand to the first power in more than one term."""
-        counts = Counter(a for p in terms for a, e in self.arena.factors(p).items() if e >= 1)
-        return self.arena.order(a for a, n in counts.items() if n > 1)
 
     def _factored(self, terms: dict[int, Fraction]) -> Name | None:
         """The terms with the most frequent factor as a product, plus the others."""
-        best = self._most_frequent(terms)
+        best = most_frequent(self.arena, terms)
         if best is None:
             return None
         group = {p: c for p, c in terms.items() if self.arena.factors(p).get(best[0], Fraction(0)) * best[1] > 0}
-        common = self._common(group)
-        inside, _ = self._split(group, common)
+        common = common_powers(self.arena, group)
+        inside, _ = split(self.arena, group, common)
         product = self._product_of(common, inside)
         rest = {p: c for p, c in terms.items() if p not in group}
         if not rest:
             return product
         return self._joined(product, rest)
-
-    def _most_frequent(self, terms: dict[int, Fraction]) -> tuple[int, int] | None:
-        """The atom that most terms have, above or (-1) below the line; None where no two share one."""
-        counts: Counter[tuple[int, int]] = Counter()
-        for p in terms:
-            counts.update((a, 1 if e > 0 else -1) for a, e in self.arena.factors(p).items())
-        most = max(counts.values(), default=0)
-        if most < 2:
-            return None
-        frequent = [key for key, n in counts.items() if n == most]
-        return min(frequent, key=lambda key: (key[1], -self._weight(key[0]), self.arena.keys[key[0]]))
-
-    def _weight(self, atom: int) -> int:
-        """How much it is to write an atom, roughly."""
-        return 1 + sum(self._weight(a) for a in self.arena.values[atom].args[:3])
 
     def _joined(self, name: Name, rest: dict[int, Fraction]) -> Name:
         """A value plus the rest of a sum, as a difference where that is shorter."""
@@ -184,26 +164,6 @@ class Writer:
         if all(c < 0 for c in rest.values()):
             return self.say("subtract", name, self._sum({p: -c for p, c in rest.items()}))
         return self.say("add", name, self._sum(rest))
-
-    def _common(self, group: dict[int, Fraction]) -> dict[int, Fraction]:
-        """The powers that all products share."""
-        first, *others = [self.arena.factors(p) for p in group]
-        for other in others:
-            first = {a: min(e, other[a], key=abs) for a, e in first.items() if a in other and e * other[a] > 0}
-        return first
-
-    def _split(
-        self, terms: dict[int, Fraction], common: dict[int, Fraction]
-    ) -> tuple[dict[int, Fraction], dict[int, Fraction]]:
-        """The terms that have the common powers, over these; and the others."""
-        inside, rest = {}, {}
-        for p, c in terms.items():
-            factors = dict(self.arena.factors(p))
-            if all(factors.get(a, Fraction(0)) * e > 0 and abs(factors[a]) >= abs(e) for a, e in common.items()):
-                inside[self.arena.from_factors({a: e - common.get(a, Fraction(0)) for a, e in factors.items()})] = c
-            else:
-                rest[p] = c
-        return inside, rest
 
     def _numbers(self, terms: dict[int, Fraction]) -> Name | None:
         """b x + (1 - b) y as an average, c x + c y as c (x + y)."""
@@ -218,7 +178,7 @@ class Writer:
             return self._times(
                 whole, self.say("ema", self._sum(groups[high]), self._sum(groups[low]), as_float(high / whole))
             )
-        if len(groups) == 1 and terms.keys() == {*terms} and set(groups) == {HALF} and len(terms) == 2:
+        if set(groups) == {HALF} and len(terms) == 2:
             x, y = self.arena.order(terms)
             if all(c > 0 for c in terms.values()):
                 return self.say("ema", self.write(x), self.write(y), 0.5)
@@ -249,7 +209,7 @@ class Writer:
         if product == self.arena.one:
             return as_float(c)
         value = self.arena.values[product]
-        if value.op == "max" and (c < 0 or self._mostly_negative(value.args)):
+        if value.op == "max" and (c < 0 or mostly_negative(self.arena, value.args)):
             least = self._least(value.args)
             return self._times(-c, least)
         if c == 1 and product in self.names:
@@ -275,10 +235,6 @@ class Writer:
                 if self.arena.is_number(low):
                     return self.say("clip", self.write(x), self.write(low), self.write(high))
         return self._chain("min", map(self.write, parts))
-
-    def _mostly_negative(self, values: tuple[int, ...]) -> bool:
-        leads = [self.arena.terms(v) for v in values]
-        return all(all(c < 0 for c in terms.values()) for terms in leads)
 
     def _times(self, c: Fraction, name: Name) -> Name:
         if c == 1:
