@@ -197,7 +197,8 @@ def _orthogonalized(x: Interval, steps: Interval, a: Interval, b: Interval, c: I
         turns = np.roots([5 * c0, 0, 3 * b0, 0, a0])
         points = np.array([largest, *(float(s.real) for s in turns if abs(s.imag) < 1e-12 and 0 < s.real < largest)])
         largest = float(np.max(np.abs(a0 * points + b0 * points**3 + c0 * points**5)))
-    return Interval(-largest, largest)
+    bound = np.where(x.size == 0, 0.0, largest)
+    return Interval(-bound, bound)
 
 
 def _inverse_root(x: Interval, p: Interval, eps: Interval) -> Interval:

@@ -10,12 +10,12 @@ from functools import lru_cache
 import numpy as np
 
 from primitives.analysis.averages import Averages
-from primitives.analysis.interval_rules import ALL, UNIT, Ends, Interval, hull, interval, meet
+from primitives.analysis.interval_rules import ALL, Interval, hull, interval, meet
 from primitives.analysis.values import Values, shown, values
 from primitives.program import Program
 
 WIDENED = 4  # rounds after which what still grows is taken to grow for ever, unless its growth falls off
-MARGIN = 1e-9  # of the limit to which such growth leads
+GUESSES = ((0.0, 1.0), (0.0, math.inf), (1e-9, math.inf))  # margin of the limit, and what no limit is beyond
 
 
 def _steps() -> Interval:
@@ -79,6 +79,11 @@ class Ranges:
         """
         given = _inputs({**made.program.defaults, **(hyper or {})}) | {**(inputs or {})}
         starts = _starts(made, given)
+
+        def holds(states: dict[str, Interval]) -> bool:
+            after = _step(made, given, starts, states)[1]
+            return all(hull(states[name], after[name]) == states[name] for name in states)
+
         past = [starts]
         for rounds in range(WIDENED + 4 * len(starts) + 1):
             states = past[-1]
@@ -88,10 +93,9 @@ class Ranges:
                 break
             past.append(grown)
             if rounds >= WIDENED:
-                guess = {name: _limit(*(s[name] for s in past[-3:])) for name in grown}
-                after = _step(made, given, starts, guess)[1]
-                holds = all(hull(guess[name], after[name]) == guess[name] for name in guess)
-                past.append(guess if holds else {n: _widened(states[n], grown[n]) for n in grown})
+                guesses = [{n: _limit(*guess, *(s[n] for s in past[-3:])) for n in grown} for guess in GUESSES]
+                widened = {n: _widened(states[n], grown[n]) for n in grown}
+                past.append(next((guess for guess in guesses if holds(guess)), widened))
         else:
             states = dict.fromkeys(starts, ALL)
         for _ in range(2):
@@ -150,7 +154,7 @@ def _applied(made: Values, op: str, args: tuple[int, ...], found: list[Interval]
             return Interval(1.0, 1.0)
         return interval("square", *given[:1]) if op == "multiply" else interval("sum", interval("square", *given[:1]))
     x = interval(op, *given)
-    if op == "mix" and _complementary(made, args[0], args[2]) and np.all(meet(given[0], UNIT) == given[0]):
+    if op == "mix" and _complementary(made, args[0], args[2]) and np.all((given[0].low >= 0) & (given[0].high <= 1)):
         return meet(x, hull(given[1], given[3]))
     return x
 
@@ -165,19 +169,21 @@ def _complementary(made: Values, a: int, b: int) -> bool:
     return less(a, b) or less(b, a)
 
 
-def _limit(*last: Interval) -> Interval:
-    """Where the ends lead that grow by less and less."""
-    low, high = (_end(*(x[k] for x in last)) for k in (0, 1))
-    return Interval(low, high)
+def _limit(margin: float, most: float, *last: Interval) -> Interval:
+    """Where the ends lead that grow by less and less; those that do not lead anywhere are infinite."""
+    low, high = (_end(margin, *(float(x[k]) for x in last)) for k in (0, 1))
+    return Interval(max(low, min(-most, last[-1].low)), min(high, max(most, last[-1].high)))
 
 
-def _end(first: Ends, second: Ends, third: Ends) -> float:
-    """The limit of a geometric series of steps, a little beyond."""
-    before, last = float(second) - float(first), float(third) - float(second)
-    if not (math.isfinite(last) and math.isfinite(before)) or last == 0 or not 0 < last / (before or math.inf) < 1:
-        return float(third)
+def _end(margin: float, first: float, second: float, third: float) -> float:
+    """The limit of a geometric series of steps, to nine digits or a little beyond."""
+    before, last = second - first, third - second
+    if not last or not math.isfinite(third):
+        return third
+    if not 0 < last / (before or last) < 1:
+        return math.copysign(math.inf, last)
     limit = third + last * (last / before) / (1 - last / before)
-    limit += math.copysign(MARGIN * abs(limit), last)
+    limit = limit + math.copysign(margin * abs(limit), last) if margin else float(f"{limit:.9g}")
     return limit if limit * third > 0 else 0.0  # what decays to zero does not cross it
 
 
