@@ -220,9 +220,11 @@ class Search:
     def _guessed(self, known: dict[str, int], pairs: list[tuple[int, int]]) -> dict[str, int] | None:
         """As `_search`, with an unknown that nothing determines at its default."""
         seen = {name for pair in pairs for i in pair for name in self.subject.matcher.reads(i)}
-        for key, guess in self.unknown.items():
-            if key not in known and key in seen:
-                return self._search({**known, key: self.subject.arena.number(exact(guess))})
+        left = [key for key in self.unknown if key not in known and key in seen]
+        for key in dict.fromkeys((*left[-1:], *left[:1])):  # the rate is last
+            found = self._search({**known, key: self.subject.arena.number(exact(self.unknown[key]))})
+            if found is not None:
+                return found
         return None
 
     def _hold(self, equations: Equations) -> bool:

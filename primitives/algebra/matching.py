@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from primitives.algebra.arena import ONE, Arena
+from primitives.algebra.arena import ONE, Arena, Value
 from primitives.algebra.functions import apply
 from primitives.algebra.reading import inputs_of
 from primitives.table import PRIMITIVES
@@ -19,6 +19,7 @@ Equation = tuple[int, int]  # a constant with unknowns, and one without
 Equations = tuple[Equation, ...]
 ARITHMETIC = frozenset({"number", "plus", "times", "group", "power", "exp", "input", "multiply"})
 SCALED = frozenset({"sign", "abs", "norm", "global_norm"})  # a factor of the argument stands before them or is gone
+ALIKE = {"clip": "max", "less": "greater", "less_equal": "greater_equal"}  # what may become the one or the other
 LARGEST = 6  # arguments of a maximum, and terms that look alike, that are tried in every order
 CLOSE = Fraction(1, 10**9)
 
@@ -56,7 +57,7 @@ class Matcher:
         """The inputs and functions that a value is made of, constants and arithmetic left out."""
         if i not in self.marks:
             value = self.arena.values[i]
-            own = str(value.data) if value.op == "input" else f"{'max' if value.op == 'clip' else value.op}()"
+            own = str(value.data) if value.op == "input" else f"{ALIKE.get(value.op, value.op)}()"
             marks = frozenset({own} if value.op not in ARITHMETIC or value.op == "input" else ())
             self.marks[i] = frozenset() if self.constant(i) else marks.union(*(self.marked(a) for a in value.args))
         return self.marks[i]
@@ -89,8 +90,10 @@ class Matcher:
                     yield (*equations, *self._coefficients(known, scaled))
 
     def _loose(self, r: int, p: int, way: Equations) -> bool:
-        """Whether a coefficient may change with the unknowns of its product: those of a base come out of its power."""
-        return r != p and any(self.unknowns(a) or self.unknowns(b) for a, b in way)
+        """Whether a coefficient may change with the unknowns of its product: a factor of a base stands before it."""
+        bases = self.arena.factors(r).keys() - self.arena.factors(p).keys()
+        unlike = any(self.arena.values[a].op in ("plus", "times", *SCALED) and self.unknowns(a) for a in bases)
+        return unlike and any(self.unknowns(a) or self.unknowns(b) for a, b in way)
 
     def _coefficients(self, pairs: list[Equation], scaled: bool) -> Equations:
         if not scaled or not pairs:
@@ -143,11 +146,18 @@ class Matcher:
             yield ()
         elif a.op in ("plus", "times") or b.op in ("plus", "times"):
             yield from self.unify(r, p, scaled=True)  # the base of a power, where a factor stands before the power
+        elif ALIKE.get(a.op, a.op) == ALIKE.get(b.op, b.op) in ("greater", "greater_equal"):
+            yield from self.unify(self._gap(a), self._gap(b), scaled=True)
         elif a.op == b.op and len(a.args) == len(b.args) <= LARGEST and a.op != "input":
             commutes = a.op == "max" or (a.op in PRIMITIVES and PRIMITIVES[a.op].commutative)
             scaled = a.op in SCALED or a.op == "group"
             for order in itertools.permutations(b.args) if commutes else (b.args,):
                 yield from self._arguments(list(zip(a.args, order, strict=True)), scaled)
+
+    def _gap(self, comparison: Value) -> int:
+        """What is above zero where a comparison holds."""
+        larger, smaller = comparison.args if comparison.op.startswith("greater") else comparison.args[::-1]
+        return self.arena.add(larger, self.arena.negative(smaller))
 
     def _arguments(self, pairs: list[tuple[int, int]], scaled: bool) -> Iterator[Equations]:
         if not pairs:

@@ -6,7 +6,7 @@ import itertools
 import math
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,6 +15,8 @@ from primitives.algebra.behaviour import asks, cosine, moves, reference_moves
 from primitives.algebra.bound import bound, without, written
 from primitives.algebra.difference import difference
 from primitives.algebra.identify import NEUTRAL, Fit, Pattern, Subject, pattern, plainness, settings
+from primitives.algebra.laws import PROTECTED
+from primitives.algebra.simplify import reduced
 from primitives.program import Call, Program
 from primitives.reference import names, reference
 from primitives.show import show_expr
@@ -55,13 +57,12 @@ class Relative:
             return f"Nearest by what it does: {self.name} (cosine of updates {self.cosine:.2f})."
         text = f"It is {self.name}" if self.exact else f"Nearest: {self.name}"
         defaults = reference(self.name).defaults
-        usual = {name for name, neutral in NEUTRAL.items() if defaults.get(name) == neutral}
         shown = [
             f"{name} = {_short(value)}"
             for name, value in self.hyper
-            if name not in self.missing and not (name in usual and value == NEUTRAL[name])
+            if name not in self.missing and not NEUTRAL.get(name) == defaults[name] == value
         ]
-        unusual = [name for name in self.missing if name not in usual]
+        unusual = _unusual(self.name, self.missing)
         parts = [text + (f" with {', '.join(shown)}" if shown else "")]
         parts += [f"without {' and '.join(unusual)}"] if unusual else []
         parts += [f"at {_short(self.rate)} times the rate"] if self.rate != 1 else []
@@ -75,49 +76,58 @@ def relatives(program: Program, seconds: float = SECONDS) -> tuple[Relative, ...
     Ends within about `seconds`; where that is too short fewer are found, and what is called exact is so all the same.
     """
     until = time.monotonic() + seconds
-    by_text: list[Relative] = []
+    by_text: dict[str, Relative] = {}
     try:
         for found in _by_text(program, until):
-            by_text.append(found)
             if found.exact:
                 return (found,)
+            by_text.setdefault(found.name, found)
             if len(by_text) == MOST - 1:
                 break
     except (OutOfTimeError, RecursionError):
         pass
-    return (*by_text, *_by_behaviour(program, [r.name for r in by_text])[: MOST - len(by_text)])
+    return (*by_text.values(), *_by_behaviour(program, list(by_text))[: MOST - len(by_text)])
 
 
 def _by_text(program: Program, until: float) -> Iterator[Relative]:
     """References that the program is, as a whole or but for terms of its update; as few as possible of these."""
-    subject = Subject(program, until)
-    terms = subject.terms()
-    found = 0
-    for count in range(MOST_EXTRA + 1 if len(terms) > 1 else 1):
-        for extra in itertools.combinations(terms, count):
-            if len(extra) == len(terms) > 0:
-                continue
-            more = _identified(subject, extra)
-            if more is not None:
-                found += 1
-                yield more
+    subjects = [Subject(program, until)]
+    yield from _identified(subjects[0], ())
+    shorter = reduced(program, PROTECTED, until)
+    if len(shorter.states) < len(program.states) and difference(program, shorter) is None:
+        subjects.append(Subject(shorter, until))
+        yield from _identified(subjects[1], ())
+    found = False
+    for count in range(1, MOST_EXTRA + 1):
+        for subject in subjects[::-1]:
+            terms = subject.terms()
+            for extra in itertools.combinations(terms, count) if count < len(terms) else ():
+                for relative in _identified(subject, extra):
+                    found = True
+                    yield relative
         if found:
             return
 
 
-def _identified(subject: Subject, extra: tuple[int, ...]) -> Relative | None:
+def _identified(subject: Subject, extra: tuple[int, ...]) -> Iterator[Relative]:
     """The plainest reference that the program without some terms is; what the algebra says is tried with numbers."""
     arena = subject.arena
     w = arena.add(subject.normal.w, *(arena.negative(term) for term in extra))
     rest = without(subject.program, arena, extra)
     for candidate in _candidates(subject, w):
-        fit = subject.fits(candidate, w)
-        if fit is None:
+        if extra and len(extra) + len(_unusual(candidate.name, dict(candidate.fixed))) > MOST_EXTRA:
             continue
-        other = bound(subject, fit)
-        if other is not None and difference(rest, other) is None:
-            return _relative(subject, fit, extra)
-    return None
+        fit = subject.fits(candidate, w)
+        other = bound(subject, fit) if fit is not None else None
+        if fit is not None and other is not None and difference(rest, other) is None:
+            yield _relative(subject, fit, extra)
+            return
+
+
+def _unusual(name: str, neutral: Iterable[str]) -> list[str]:
+    """Of hyperparameters at their neutral values those that have others by default."""
+    defaults = reference(name).defaults
+    return [hyper for hyper in neutral if defaults[hyper] != NEUTRAL[hyper]]
 
 
 def _candidates(subject: Subject, w: int) -> Iterator[Pattern]:
