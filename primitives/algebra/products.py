@@ -125,7 +125,7 @@ def _tidy_abs(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
         return
     power = factors.get(x, Fraction(0))
     law = "x over abs(x) is its sign"
-    if power == 0 or power.denominator != 1 or (exponent < 0 and not arena.may(law)):
+    if power == 0 or power.denominator != 1 or (min(power, exponent) < 0 and not arena.may(law)):
         return
     before = (raised(arena, x, power), raised(arena, atom, exponent))
     del factors[x], factors[atom]
@@ -136,7 +136,7 @@ def _tidy_abs(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:
         base = x if even else atom
         factors[base] = factors.get(base, Fraction(0)) + power + exponent
     after = arena.from_factors({a: e for a, e in factors.items() if a in (x, atom, sign)})
-    arena.use(law if exponent < 0 else "sign times abs", "multiply", before, after)
+    arena.use(law if min(power, exponent) < 0 else "sign times abs", "multiply", before, after)
 
 
 def _tidy_tangent(arena: Arena, factors: dict[int, Fraction], atom: int) -> None:

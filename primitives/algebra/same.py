@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from primitives.algebra.arena import OutOfTimeError
 from primitives.algebra.difference import difference
+from primitives.algebra.laws import LAWS
 from primitives.algebra.proofs import Proof, prove
 from primitives.algebra.witness import Witness
 from primitives.program import Program
@@ -59,7 +60,8 @@ class Verdict:
         if self.change:
             yield f"States of the second: {', '.join(f'{a} is {b}' for a, b in self.change)}."
         if self.proved and self.laws:
-            yield f"By the laws: {', '.join(self.laws)}."
+            but = {law.name: f" (but where {law.except_})" for law in LAWS.values() if law.except_}
+            yield f"By the laws: {', '.join(law + but.get(law, '') for law in self.laws)}."
         elif self.proved and not self.change:
             yield "They read the same but for names and order."
 

@@ -22,6 +22,7 @@ from primitives.algebra.states import (
 from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
 from primitives.inference import kind_faults
+from primitives.kinds import KindError
 from primitives.program import Assign, Call, Program, calls, substitute
 from primitives.readable import readable
 from primitives.show import show_expr
@@ -169,7 +170,10 @@ def _written(program: Program, n: Normal) -> Program:
     new_w = _last_step(n, writer)
     states = tuple(as_state(name, n.starts[name]) for name in live)
     flat = Program(program.name, states, program.hyper, tuple(writer.body), (new_w, *new), program.doc)
-    return readable(flat, symbolic=True)
+    try:
+        return readable(flat, symbolic=True)
+    except KindError:  # a law made a number of what a primitive takes as a tensor: all stays as it was
+        return readable(program, symbolic=True)
 
 
 def _last_step(n: Normal, writer: Writer) -> Expr:

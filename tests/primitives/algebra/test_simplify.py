@@ -1,0 +1,159 @@
+"""Simplified programs do the same in fewer statements; the published raw program; obfuscations come back."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+import numpy as np
+import pytest
+
+from primitives.algebra.difference import difference
+from primitives.algebra.laws import EXACT, PROTECTED
+from primitives.algebra.proofs import prove
+from primitives.algebra.simplify import simplify, statements
+from primitives.inference import kind_faults
+from primitives.program import Assign, Call, Program
+from primitives.reference import names, reference
+from primitives.text import parse, problems, show
+from tests.primitives.algebra.obfuscation import obfuscated
+from tests.primitives.random_programs import random_program
+
+RAW = """
+def raw(w, g, m, v, *, lr=1.0):
+    g = clip(g, -lr, lr)
+    g = arcsin(g)
+    m = interp(g, v, 0.8999999761581421)
+    m2 = m * m
+    v = interp(g, m, 1.109133005142212)
+    abs_m = sqrt(m2)
+    update = m / abs_m
+    update = update + w * 0.4602
+    update = update * (lr * 0.0002)
+    m = cosh(update)
+    return w - update, m, v
+""".strip()
+
+
+def body(program: Program) -> list[str]:
+    return show(program).splitlines()[1:]
+
+
+def test_the_raw_program_by_the_exact_tier_has_one_state_and_one_average():
+    found = simplify(parse(RAW), EXACT)
+    assert found.states == (2, 1)
+    assert "v = ema(v, x1, 0.9982196781842)" in show(found.program)
+    assert "cosh" not in show(found.program)
+    assert {step.tier for step in found.steps} == {EXACT}
+    assert found.finished
+    laws = [step.law for step in found.steps]
+    assert laws.index("dead state") == 0
+    assert {"root of a square", "collect terms", "distribute"} <= set(laws)
+
+
+def test_the_raw_program_by_the_protected_tier_is_the_sign_of_an_average():
+    found = simplify(parse(RAW), PROTECTED)
+    assert body(found.program) == [
+        "    x1 = arcsin(clip(g, -lr, lr))",
+        "    v_next = ema(v, x1, 0.9982196781842)",
+        "    return w - lr * (9.204e-5 * w + 0.0002 * sign(ema(v, x1, 0.8999999761581))), v_next",
+    ]
+    assert found.length == (13, 9)
+    [step] = [step for step in found.steps if step.tier == PROTECTED]
+    assert step.law == "x over abs(x) is its sign"
+    assert step.exception == "x == 0: 0 / 0 is not a number"
+    assert "sign(" in step.after
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("tier", [EXACT, PROTECTED])
+def test_a_reference_program_stays_the_same_map(name: str, tier: str):
+    program = reference(name)
+    found = simplify(program, tier)
+    assert problems(found.program) == ()
+    assert statements(found.program) <= statements(program)
+    assert len(found.program.states) <= len(program.states)
+    assert difference(program, found.program) is None
+    assert simplify(found.program, tier).length[1] <= found.length[1]
+
+
+def finite(program: Program, seed: int) -> bool:
+    """Whether a random program is finite on the inputs of a trial, where the laws promise equality."""
+    constant = Program("still", (), (("lr", 1.0),), (), ("w",))
+    witness = difference(program, constant, seed=seed)
+    return witness is None or np.isfinite(witness.new_p)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_random_program_stays_the_same_map_by_the_exact_tier(seed: int):
+    program = random_program(seed)
+    found = simplify(program, EXACT)
+    assert kind_faults(found.program) == []
+    witness = difference(program, found.program, tolerance=1e-5)
+    assert witness is None or not finite(program, 0), (show(program), show(found.program), witness)
+
+
+@pytest.mark.parametrize("text", [
+    "a = m + 0 * v\n    return w - lr * a, m, v",
+    "a = ema(ema(m, g, 0.5), ema(m, g, 0.5), 0.3)\n    return w - lr * a, ema(m, g, 0.5), g",
+    "a = g * exp(0)\n    return w - lr * (a * a / g), m, v",
+    "return w - lr * tanh(g) / (sinh(g) / cosh(g)) * g, m, v",
+    "return w - lr * (max(g, w) + min(g, w) - w), m, v",
+])  # fmt: skip
+def test_what_is_redundant_goes(text: str):
+    program = parse(f"def f(w, g, m, v, *, lr=0.1):\n    {text}")
+    found = simplify(program)
+    assert found.length[1] < max(1, statements(program)) or found.length[1] == 0
+    assert all(step.law and step.before != step.after for step in found.steps)
+
+
+STATES = """
+def f(w, g, a, b, c=2, d=0, e=0, k=beta, *, lr=0.1, beta=0.9):
+    a = ema(a, g, beta)
+    b = k * b + g
+    c = c * 1
+    d = d * beta + 3 * (1 - beta) * g
+    e = ema(e, g, beta) + 0 * d
+    return w - lr * (a + c * b + d + e), a, b, c, d, e, k
+""".strip()
+
+
+def test_states_that_follow_from_others_go():
+    found = simplify(parse(STATES))
+    assert found.states == (6, 1)
+    laws = {step.law for step in found.steps}
+    assert {"constant state", "equal states", "dependent state"} <= laws
+    assert difference(parse(STATES), found.program) is None
+
+
+def test_it_ends_in_time_and_says_so():
+    values = [Assign("x0", "g")]
+    for i in range(1, 400):
+        a, b = f"x{i - 1}", f"x{max(0, i - 7)}"
+        values.append(Assign(f"x{i}", Call(("multiply", "add", "divide", "max")[i % 4], (a, b))))
+    large = Program("large", (), (("lr", 0.1),), tuple(values), (Call("subtract", ("w", "x399")),))
+    began = time.monotonic()
+    found = simplify(large, seconds=1.0)
+    assert not found.finished
+    assert time.monotonic() - began < 30  # a bound on hanging, not on speed
+    assert kind_faults(found.program) == []
+
+
+def comes_back(k: int) -> bool:
+    """Whether an obfuscation comes back as its origin; an AssertionError where it comes back as another map."""
+    program = reference(names()[k % len(names())])
+    raw = obfuscated(program, np.random.default_rng(k), 3 + k % 13)
+    found = simplify(raw, seconds=20).program
+    assert difference(program, found, tolerance=1e-5) is None, (show(raw), show(found))
+    return prove(found, program, time.monotonic() + 20) is not None
+
+
+def test_obfuscations_come_back():
+    assert sum(map(comes_back, range(40))) >= 38
+
+
+@pytest.mark.slow
+def test_of_200_obfuscations_95_in_100_come_back_and_none_as_another_map():
+    back = [comes_back(k) for k, _ in zip(count(40), range(200), strict=False)]
+    print(f"\n{sum(back)} of {len(back)} come back")
+    assert sum(back) >= 190
