@@ -12,8 +12,9 @@ from primitives.algebra.arena import OutOfTimeError
 from primitives.algebra.difference import difference
 from primitives.algebra.laws import LAWS
 from primitives.algebra.proofs import Proof, prove
+from primitives.algebra.shifted import at_gradient
 from primitives.algebra.witness import Witness
-from primitives.program import Program
+from primitives.program import Assign, Program
 from primitives.rewriting import renamed
 
 SECONDS = 10.0
@@ -79,27 +80,27 @@ def same(p: Program, q: Program, *, trials: int = TRIALS, seconds: float = SECON
     for names, other in _renamings(p, q):
         if _told_apart(p, other, trials) is None:
             return replace(_verdict(p, other, until, trials), renames=names)
-    where = _agreement(p, q, trials, until) if agreement else None
-    return (where and replace(where, answer="different", witness=witness)) or Verdict("different", trials, witness)
+    found = (_shifted(p, q, trials, until) or _agreement(p, q, trials, until)) if agreement else None
+    return (
+        Verdict("different", trials, witness) if found is None else replace(found, answer="different", witness=witness)
+    )
 
 
 def _told_apart(p: Program, q: Program, trials: int, constant_lr: bool = False) -> Witness | None:
     """Inputs that tell two programs apart; hyperparameters that only one of them has are tried off their defaults."""
     found = difference(p, q, trials=trials, constant_lr=constant_lr)
-    mine, yours = (
-        {name: _other(value) for name, value in a.hyper if name != "lr" and name not in b.defaults}
-        for a, b in ((p, q), (q, p))
-    )
+    mine = {name: _other(value, 0.75) for name, value in p.hyper if name != "lr" and name not in q.defaults}
+    yours = {name: _other(value, 0.6) for name, value in q.hyper if name != "lr" and name not in p.defaults}
     if found is None and (mine or yours):
         found = difference(p, q, trials=2, hyper_p=mine, hyper_q=yours, constant_lr=constant_lr, seed=1)
     return found
 
 
-def _other(value: float) -> float:
+def _other(value: float, factor: float) -> float:
     """Another number of the sort of a default; integers from 2 are counts and stay."""
     if value > 1 and value == int(value):
         return value
-    return 0.25 if value == 0 else value * 0.75
+    return factor / 2 if value == 0 else value * factor
 
 
 def _verdict(p: Program, q: Program, until: float, trials: int, constant_lr: bool = False) -> Verdict:
@@ -144,6 +145,21 @@ def _agreement(p: Program, q: Program, trials: int, until: float) -> Verdict | N
     return None
 
 
+def _shifted(p: Program, q: Program, trials: int, until: float) -> Verdict | None:
+    """Whether they agree for constant lr once the weights of one are those at which it takes its gradient."""
+    for one, other in ((p, q), (q, p)):
+        ahead = at_gradient(one, until)
+        if ahead is None:
+            continue
+        setting = {name: 0.0 for name in other.defaults if name not in one.defaults}
+        other = with_numbers(other, setting)
+        if _told_apart(ahead, other, trials, constant_lr=True) is None:
+            values = "".join(f" and {name} = 0" for name in setting)
+            where = f"for constant lr{values} where w is seen at the point at which {one.name} takes its gradient"
+            return replace(_verdict(ahead, other, until, trials, True), where=where)
+    return None
+
+
 def _settings(p: Program, q: Program) -> Iterator[dict[str, float]]:
     """Hyperparameters to fix: none, those that only one program has, one more that both have."""
     defaults = {**p.defaults, **q.defaults}
@@ -161,8 +177,6 @@ def _settings(p: Program, q: Program) -> Iterator[dict[str, float]]:
 
 def with_numbers(program: Program, values: Mapping[str, float]) -> Program:
     """The program with some hyperparameters put in as numbers."""
-    from primitives.program import Assign
-
     known = {name: value for name, value in values.items() if name in program.defaults}
     states = tuple(replace(s, start=known.get(s.start, s.start) if isinstance(s.start, str) else s.start)
                    for s in program.states)  # fmt: skip

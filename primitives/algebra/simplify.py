@@ -104,22 +104,22 @@ def _size(program: Program) -> tuple[int, int]:
 
 def reduced(program: Program, tier: str, until: float) -> Program:
     """The program without the states that it could do without; OutOfTimeError where the time is over."""
-    return _reduced(program, tier, until)[0]
+    return _reduced(program, tier, until, rescale=False)[0]
 
 
-def _reduced(program: Program, tier: str, until: float) -> tuple[Program, Normal, list[Step]]:
+def _reduced(program: Program, tier: str, until: float, rescale: bool = True) -> tuple[Program, Normal, list[Step]]:
     """The program without the states that it could do without."""
     steps: list[Step] = []
     while True:
         n = normal(program, tier, until)
-        found = _removed(program, n, until)
+        found = _removed(program, n, until, rescale)
         if found is None:
             return program, n, steps
         program, step = found
         steps.append(step)
 
 
-def _removed(program: Program, n: Normal, until: float) -> tuple[Program, Step] | None:
+def _removed(program: Program, n: Normal, until: float, rescale: bool) -> tuple[Program, Step] | None:
     """The program without one or more states that it can do without, and the law; None where there are none."""
     dead = [name for name in n.states if name not in n.reachable()]
     if dead:
@@ -138,7 +138,7 @@ def _removed(program: Program, n: Normal, until: float) -> tuple[Program, Step] 
     if ways:
         return min(ways, key=lambda way: statements(way[0]))
     length = statements(_written(program, n))
-    for name, c in scales(n):
+    for name, c in scales(n) if rescale else ():
         scaled = rescaled(program, name, as_float(c))
         if statements(_written(scaled, normal(scaled, n.arena.tier, until))) < length:
             return scaled, _law("scaled state", name, f"{as_float(c):g} * {name}")
