@@ -16,31 +16,41 @@ MOST = 24  # terms of a sum; one with more is a term itself
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """lr^rates * factor * value, where the value None stands for 1; `names` are the hyperparameters of the factor."""
+    """lr^rates * factor * value, where the value None stands for 1.
+
+    The factor is the product of the hyperparameters of those `names` and of `number`.
+    """
 
     rates: int
     factor: Interval
     names: tuple[str, ...]
+    number: Interval
     value: int | None
 
     @property
     def text(self) -> str:
-        """The size of the factor: by names where it is a product of them and of the number left, else in digits."""
-        size = float(np.max(self.factor.size))
-        return " ".join(self.names) if self.names else shown(size)
+        """The largest size of the factor: its number, unless that is 1, and its names."""
+        number = shown(float(np.max(self.number.size)))
+        return " ".join(([] if number == "1" and self.names else [number]) + list(self.names))
+
+    def times(self, factor: Interval) -> Term:
+        """The term multiplied by a number."""
+        scaled = interval("multiply", self.factor, factor), interval("multiply", self.number, factor)
+        return replace(self, factor=scaled[0], number=scaled[1])
 
 
 def terms(values: Values, found: Sequence[Interval], i: int) -> list[Term]:
     """Value i as a sum of terms; numbers of a tensor come in as factors."""
     op, args, *_ = values.all[i]
-    itself = [Term(0, ONE, (), i)]
+    itself = [Term(0, ONE, (), ONE, i)]
     if values.is_input(i, "w"):
         return itself
     if values.is_input(i, "lr"):
-        return [Term(1, ONE, (), None)]
+        return [Term(1, ONE, (), ONE, None)]
     if values.all[i].kind.single and _known(values, found, i):
         name = str(values.all[i].value)
-        return [Term(0, found[i], (name,) if op == "input" and name in values.program.defaults else (), None)]
+        named = op == "input" and name in values.program.defaults
+        return [Term(0, found[i], (name,) if named else (), ONE if named else found[i], None)]
     parts = PARTS[op](values, found, args) if op in PARTS else itself
     return _whole(parts, values, found, i) if parts is not None and len(parts) <= MOST else itself
 
@@ -64,11 +74,11 @@ def _whole(parts: list[Term], values: Values, found: Sequence[Interval], i: int)
     """A sum without w that is bounded is better kept whole: its terms may hold each other in check."""
     weights = any(part.value is not None and values.is_input(part.value, "w") for part in parts)
     rates = any(part.rates for part in parts)
-    return parts if weights or rates or not found[i].bounded else [Term(0, ONE, (), i)]
+    return parts if weights or rates or not found[i].bounded else [Term(0, ONE, (), ONE, i)]
 
 
 def _scaled(parts: list[Term], factor: Interval) -> list[Term]:
-    return [replace(part, factor=interval("multiply", part.factor, factor)) for part in parts]
+    return [part.times(factor) for part in parts]
 
 
 def _product(values: Values, found: Sequence[Interval], args: tuple[int, ...]) -> list[Term] | None:
@@ -79,8 +89,8 @@ def _product(values: Values, found: Sequence[Interval], args: tuple[int, ...]) -
             if x.value is not None and y.value is not None:
                 return None
             value = x.value if y.value is None else y.value
-            factor = interval("multiply", x.factor, y.factor)
-            product.append(Term(x.rates + y.rates, factor, (*x.names, *y.names), value))
+            factor, number = interval("multiply", x.factor, y.factor), interval("multiply", x.number, y.number)
+            product.append(Term(x.rates + y.rates, factor, (*x.names, *y.names), number, value))
     return product
 
 
@@ -88,8 +98,7 @@ def _quotient(values: Values, found: Sequence[Interval], args: tuple[int, ...]) 
     if not values.all[args[1]].kind.single or not _known(values, found, args[1]):
         return None
     factor = interval("reciprocal", found[args[1]])
-    parts = terms(values, found, args[0])
-    return [replace(part, names=()) for part in _scaled(parts, factor)] if factor.bounded else None
+    return _scaled(terms(values, found, args[0]), factor) if factor.bounded else None
 
 
 def _mixed(values: Values, found: Sequence[Interval], args: tuple[int, ...]) -> list[Term] | None:

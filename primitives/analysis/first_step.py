@@ -64,6 +64,8 @@ def at_zero(program: Program) -> str:
         if not any(np.any(part.factor.size) for part in decays):
             return "Where g = 0 the first step does not move w."
         factor = " + ".join(part.text for part in decays)
+        if any(np.any(part.factor.low != part.factor.high) for part in decays):
+            return f"Where g = 0 the first step is weight decay alone, of at most lr {factor} |w|."
         return f"Where g = 0 the first step is weight decay alone: -lr {factor} w."
     w = np.array([[1.0, -2.0, 0.5]])
     moved, _ = change(program, w, np.zeros_like(w), start(program, [w], LR), 1, LR)
@@ -92,9 +94,8 @@ def _setting(program: Program) -> str:
     """Of what the trials are, where it matters."""
     made, _ = ranges(program)
     forms = {PRIMITIVES[v.op].form for v in made.all if v.op in PRIMITIVES}
-    settings = [
-        text for form, text in (("role", "a hidden matrix"), ("oracle", "a loss of curvature 1")) if form in forms
-    ]
+    known = (("role", "a hidden matrix"), ("oracle", "a loss of curvature 1"))
+    settings = [text for form, text in known if form in forms]
     return f", for {' and '.join(settings)}" if settings else ""
 
 

@@ -15,6 +15,7 @@ from primitives.analysis.values import Values, shown, values
 from primitives.program import Program
 
 WIDENED = 4  # rounds after which what still grows is taken to grow for ever, unless its growth falls off
+Known = dict[str | int, Interval]  # of inputs by name, of other values by their place
 GUESSES = ((0.0, 1.0), (0.0, math.inf), (1e-9, math.inf))  # margin of the limit, and what no limit is beyond
 
 
@@ -70,14 +71,12 @@ class Ranges:
     states: dict[str, Interval]
 
     @classmethod
-    def of(
-        cls, made: Values, hyper: Mapping[str, float] | None = None, inputs: Mapping[str, Interval] | None = None
-    ) -> Ranges:
+    def of(cls, made: Values, hyper: Mapping[str, float] | None = None, inputs: Known | None = None) -> Ranges:
         """The intervals that one more step does not leave: widened until they hold, then narrowed.
 
-        `inputs` says more of some inputs: {"lr": Interval(1, 1)}.
+        `inputs` says more of some inputs, {"lr": Interval(1, 1)}, or of values by their place.
         """
-        given = _inputs({**made.program.defaults, **(hyper or {})}) | {**(inputs or {})}
+        given = _inputs({**made.program.defaults, **(hyper or {})}) | (inputs or {})
         starts = _starts(made, given)
 
         def holds(states: dict[str, Interval]) -> bool:
@@ -104,33 +103,35 @@ class Ranges:
         return cls(tuple(_step(made, given, starts, states)[0]), states)
 
     @classmethod
-    def first(cls, made: Values, inputs: Mapping[str, Interval]) -> Ranges:
+    def first(cls, made: Values, inputs: Known) -> Ranges:
         """The intervals of the first step alone."""
         given = _inputs(made.program.defaults) | {"t": Interval(1.0, 1.0), **inputs}
         starts = _starts(made, given)
         return cls(tuple(_step(made, given, starts, starts)[0]), starts)
 
 
-def _starts(made: Values, given: Mapping[str, Interval]) -> dict[str, Interval]:
+def _starts(made: Values, given: Known) -> dict[str, Interval]:
     return {s.name: given[s.start] if isinstance(s.start, str) else Interval(s.start, s.start) for s in made.states}
 
 
-def _inputs(hyper: Mapping[str, float]) -> dict[str, Interval]:
+def _inputs(hyper: Mapping[str, float]) -> Known:
     """What is known of inputs; rates are not negative, and anything may be a weight, a gradient or a loss."""
     rate = Interval(0.0, np.inf)
-    numbers = {name: Interval(value, value) for name, value in hyper.items()}
+    numbers: Known = {name: Interval(value, value) for name, value in hyper.items()}
     return numbers | {"w": ALL, "g": ALL, "loss": ALL, "lr": rate, "base_lr": rate, "t": STEPS,
                       "T": Interval(1.0, np.inf)}  # fmt: skip
 
 
 def _step(
-    made: Values, given: Mapping[str, Interval], starts: Mapping[str, Interval], states: Mapping[str, Interval]
+    made: Values, given: Known, starts: Mapping[str, Interval], states: Mapping[str, Interval]
 ) -> tuple[list[Interval], dict[str, Interval]]:
     """The intervals of all values where the states lie in these, and of the new states over all time."""
     found: list[Interval] = []
     averages = Averages(made, found, starts, given["t"])
     for i, (op, args, value, *_) in enumerate(made.all):
-        if op == "input":
+        if i in given:
+            x = given[i]
+        elif op == "input":
             x = states[str(value)] if value in states else given[str(value)]
         elif op == "number":
             x = Interval(float(value), float(value))
