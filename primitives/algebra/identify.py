@@ -159,7 +159,7 @@ class Search:
             if name != "lr" and name not in fixed:
                 self.unknown[self._key(name)] = value
         if self.scaled:
-            self.unknown |= {self._key(f".{s}"): 1.0 for s in self.states if self._start(s) == 0}
+            self.unknown |= {self._key(f".{s}"): 1.0 for s in self.states}
         self.unknown[self._key(".rate")] = 1.0
         self.subject.at_least |= {key: "positive" for key in self.unknown if ".." in key}
 
@@ -251,7 +251,8 @@ class Search:
             env[mine] = arena.multiply(scales[mine], arena.input(other))
             start, theirs = self._start(mine), n.starts[other]
             first = starts[start] if isinstance(start, str) and start in starts else start_value(arena, start)
-            yield first, arena.input("base_lr") if theirs == "lr" else start_value(arena, theirs)
+            other_first = arena.input("base_lr") if theirs == "lr" else start_value(arena, theirs)
+            yield first, arena.multiply(scales[mine], other_first)
         found = read(program, arena, env)
         for mine, other in self.states.items():
             yield found.states[mine], arena.multiply(scales[mine], n.states[other])

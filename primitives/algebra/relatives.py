@@ -14,7 +14,7 @@ from primitives.algebra.arena import OutOfTimeError
 from primitives.algebra.behaviour import asks, cosine, moves, reference_moves
 from primitives.algebra.bound import bound, without, written
 from primitives.algebra.difference import difference
-from primitives.algebra.identify import NEUTRAL, Fit, Pattern, Subject, pattern, plainness, settings
+from primitives.algebra.identify import MOST_NEUTRAL, NEUTRAL, Fit, Pattern, Subject, pattern, plainness, settings
 from primitives.algebra.laws import PROTECTED
 from primitives.algebra.simplify import reduced
 from primitives.program import Call, Program
@@ -91,30 +91,33 @@ def relatives(program: Program, seconds: float = SECONDS) -> tuple[Relative, ...
 
 def _by_text(program: Program, until: float) -> Iterator[Relative]:
     """References that the program is, as a whole or but for terms of its update; as few as possible of these."""
-    subjects = [Subject(program, until)]
-    yield from _identified(subjects[0], ())
+    whole = subject = Subject(program, until)
+    yield from _identified(whole, (), 0)
     shorter = reduced(program, PROTECTED, until)
     if len(shorter.states) < len(program.states) and difference(program, shorter) is None:
-        subjects.append(Subject(shorter, until))
-        yield from _identified(subjects[1], ())
+        subject = Subject(shorter, until)
+        yield from _identified(subject, ())
+    yield from _identified(whole, ())
+    terms = subject.terms()
     found = False
-    for count in range(1, MOST_EXTRA + 1):
-        for subject in subjects[::-1]:
-            terms = subject.terms()
-            for extra in itertools.combinations(terms, count) if count < len(terms) else ():
-                for relative in _identified(subject, extra):
-                    found = True
-                    yield relative
+    for count in range(1, min(MOST_EXTRA, len(terms) - 1) + 1):
+        for extra in itertools.combinations(terms, count):
+            for relative in _identified(subject, extra):
+                found = True
+                yield relative
         if found:
             return
 
 
-def _identified(subject: Subject, extra: tuple[int, ...]) -> Iterator[Relative]:
-    """The plainest reference that the program without some terms is; what the algebra says is tried with numbers."""
+def _identified(subject: Subject, extra: tuple[int, ...], neutral: int = MOST_NEUTRAL) -> Iterator[Relative]:
+    """The plainest reference that the program without some terms is; what the algebra says is tried with numbers.
+
+    At most `neutral` of the reference's hyperparameters may be at their neutral values.
+    """
     arena = subject.arena
     w = arena.add(subject.normal.w, *(arena.negative(term) for term in extra))
     rest = without(subject.program, arena, extra)
-    for candidate in _candidates(subject, w):
+    for candidate in _candidates(subject, w, neutral):
         if extra and len(extra) + len(_unusual(candidate.name, dict(candidate.fixed))) > MOST_EXTRA:
             continue
         fit = subject.fits(candidate, w)
@@ -130,12 +133,14 @@ def _unusual(name: str, neutral: Iterable[str]) -> list[str]:
     return [hyper for hyper in neutral if defaults[hyper] != NEUTRAL[hyper]]
 
 
-def _candidates(subject: Subject, w: int) -> Iterator[Pattern]:
+def _candidates(subject: Subject, w: int, neutral: int) -> Iterator[Pattern]:
     """The patterns of references that are made of all that the program is made of."""
     states, made_of = subject.parts(w)
     for name, fixed in settings():
         if time.monotonic() > subject.arena.until:
             raise OutOfTimeError
+        if len(fixed) > neutral:
+            return
         whole = pattern(name, ())
         if states <= len(whole.states) and made_of <= whole.made_of:
             yield pattern(name, fixed)
