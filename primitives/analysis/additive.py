@@ -47,7 +47,7 @@ def terms(values: Values, found: Sequence[Interval], i: int) -> list[Term]:
         return itself
     if values.is_input(i, "lr"):
         return [Term(1, ONE, (), ONE, None)]
-    if values.all[i].kind.single and _known(values, found, i):
+    if values.all[i].kind.single and op not in ("multiply", "negative") and _known(values, found, i):
         name = str(values.all[i].value)
         named = op == "input" and name in values.program.defaults
         return [Term(0, found[i], (name,) if named else (), ONE if named else found[i], None)]
@@ -73,8 +73,8 @@ def _known(values: Values, found: Sequence[Interval], i: int) -> bool:
 def _whole(parts: list[Term], values: Values, found: Sequence[Interval], i: int) -> list[Term]:
     """A sum without w that is bounded is better kept whole: its terms may hold each other in check."""
     weights = any(part.value is not None and values.is_input(part.value, "w") for part in parts)
-    rates = any(part.rates for part in parts)
-    return parts if weights or rates or not found[i].bounded else [Term(0, ONE, (), ONE, i)]
+    numbers = any(part.rates or part.value is None for part in parts)
+    return parts if weights or numbers or not found[i].bounded else [Term(0, ONE, (), ONE, i)]
 
 
 def _scaled(parts: list[Term], factor: Interval) -> list[Term]:

@@ -110,6 +110,8 @@ def _reason(made: Values, found: Ranges, i: int) -> str:
     causes = _causes(made, found, i)
     if "g" in causes and text == "g":
         return "it grows with the gradient"
+    if not causes:
+        return f"{text} may grow from step to step"
     cause = next(name for name in ("g", *sorted(causes - {"g", "w"}), "w") if name in causes)
     words = {"g": "the gradient", "w": "the weights", "lr": "the rate", "base_lr": "the rate", "t": "the step"}
     return f"{text} grows with {words.get(cause, cause)}"

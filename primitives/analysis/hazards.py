@@ -15,9 +15,9 @@ from primitives.analysis.values import Values, shown
 from primitives.program import Program
 
 EXACT = "any"  # of a hazard that no precision avoids
-LIMITS = {  # the smallest positive number and the largest
-    "float32": (2.0**-149, 2.0**128 * (1 - 2.0**-24)),
-    "bfloat16": (2.0**-133, 2.0**128 * (1 - 2.0**-8)),
+LIMITS = {  # the smallest positive number and the largest; smaller ones of 8 exponent bits are often flushed to zero
+    "float32": (2.0**-126, 2.0**128 * (1 - 2.0**-24)),
+    "bfloat16": (2.0**-126, 2.0**128 * (1 - 2.0**-8)),
     "float16": (2.0**-24, 65504.0),
 }
 DOMAINS = {  # where functions are defined and finite: low, high, and whether an end is outside
@@ -83,7 +83,7 @@ def _outside(made: Values, found: Ranges, i: int) -> Hazard | None:
         if x.low < low or x.high > high:
             beyond = [f"{text} < {shown(low)}"] * bool(x.low < low) + [f"{text} > {shown(high)}"] * bool(x.high > high)
             return _hazard(made, i, f"{op} is not defined", f"where {' or '.join(beyond)}")
-        if open_ends and (x.low == low or x.high == high):
+        if open_ends and (x.low == low or x.high == high < np.inf):
             return _hazard(made, i, f"{op} is infinite", f"where {text} = {shown(low if x.low == low else high)}")
     if op in ZERO_AT_ZERO and _has(found, args[0], 0.0):
         return _hazard(made, i, f"{op} is infinite", f"where {made.text(args[0])} = 0")

@@ -98,7 +98,7 @@ def _longest(holds: Array, sizes: Array) -> Span:
 
 def _sizes(forms: set[str]) -> Array:
     spacing = max([1, *(SPACING[form] for form in forms & SPACING.keys())])
-    return 10.0 ** np.arange(-LARGEST, LARGEST + 1, spacing)
+    return np.array([float(f"1e{k}") for k in range(-LARGEST, LARGEST + 1, spacing)])
 
 
 def _updates(made: Values, dtype: str, forms: set[str]) -> Array:
