@@ -32,8 +32,10 @@ RULES = {  # which units the arguments must have, and which the value has
     "written out": " ".join(name for name, p in PRIMITIVES.items() if p.form == "composite"),
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
-POWERS: dict[str, Fraction | int] = {"square": 2, "cube": 3, "sqrt": Fraction(1, 2), "sqrt_abs": Fraction(1, 2), "cbrt": Fraction(1, 3),
-          "reciprocal": -1}  # fmt: skip
+POWERS: dict[str, Fraction | int] = {
+    "square": 2, "cube": 3, "sqrt": Fraction(1, 2), "sqrt_abs": Fraction(1, 2), "cbrt": Fraction(1, 3),
+    "reciprocal": -1,
+}  # fmt: skip
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal")
 SOLVING = ("hessian_solve", "cg_solve", "inv_root")  # what they are given after the first is added
 ADDING = ("add", "subtract", "max", "min", *COMPARISONS)
