@@ -36,7 +36,8 @@ def parities(g: Graph) -> list[str]:
             elif node.op == "number":
                 known.append(NONE if node.value == 0 else EVEN)
             else:
-                known.append(_parity(g, node, [known[a] for a in node.args]))
+                inner = _clipped(g, node)
+                known.append(_parity(g, node, [known[a] for a in node.args]) if inner is None else known[inner])
         wider = {s.name: _both(states[s.name], known[i]) for s, i in zip(g.states, g.outputs[1:], strict=True)}
         if wider == states:
             return known
@@ -57,6 +58,27 @@ def _product(x: str, y: str) -> str:
     if NONE in (x, y):
         return NONE
     return UNKNOWN if UNKNOWN in (x, y) else EVEN if x == y else ODD
+
+
+def _clipped(g: Graph, node: Node) -> int | None:
+    """What is clipped to bounds of one size, min(max(x, -a), a): it keeps its parity."""
+    if node.op not in ("min", "max"):
+        return None
+    for inner, bound in (node.args, node.args[::-1]):
+        other = g.nodes[inner]
+        if other.op in ("min", "max") and other.op != node.op:
+            for x, low in (other.args, other.args[::-1]):
+                if _opposite(g, low, bound):
+                    return x
+    return None
+
+
+def _opposite(g: Graph, i: int, j: int) -> bool:
+    """Whether a value that is no tensor is minus another."""
+    a, b = g.nodes[i], g.nodes[j]
+    if a.op == b.op == "number":
+        return a.value == -float(b.value)
+    return a.kind.single and ((a.op, a.args) == ("negative", (j,)) or (b.op, b.args) == ("negative", (i,)))
 
 
 def _parity(g: Graph, node: Node, args: list[str]) -> str:

@@ -178,3 +178,11 @@ def test_parities_of_random_programs(seed):
         x, y = (np.asarray(end[name], dtype=float) for end in ends)
         if known[i] in ("odd", "even"):
             np.testing.assert_allclose(y, -x if known[i] == "odd" else x, rtol=1e-6, atol=1e-9)
+
+
+def test_bounds_of_one_size_keep_the_parity():
+    for bounds in ("-lr, lr", "-0.5, 0.5"):
+        program = parse(f"def f(w, g, m, *, lr=1):\n    m = ema(m, clip(g, {bounds}), 0.9)\n    return w - lr * m, m")
+        assert nature(program).momentum is True
+    program = parse("def f(w, g, m, *, lr=1):\n    m = ema(m, clip(g, 0, 1), 0.9)\n    return w - lr * m, m")
+    assert nature(program).momentum is None
