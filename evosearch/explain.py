@@ -51,6 +51,7 @@ class Simplification:
     finished: bool
     seconds: float
     pruned: Pruned | None = None
+    note: str = ""  # why nothing was tried
 
     @property
     def shorter(self) -> bool:
@@ -109,6 +110,12 @@ def simplified(program: Program, tier: str = PROTECTED, seconds: float = SECONDS
     """The program by the laws up to a tier; the empirical one adds nothing here."""
     found = simplify(program, EXACT if tier == EXACT else PROTECTED, seconds)
     return _record(program, tier, found, found.steps)
+
+
+def unchanged(program: Program, note: str) -> Simplification:
+    """The program as it is, where nothing is known of how it could be shorter, and why."""
+    count, states = statements(program), len(program.states)
+    return Simplification(program, program, PROTECTED, (), (count, count), (states, states), False, 0.0, note=note)
 
 
 def _record(

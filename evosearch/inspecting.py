@@ -20,20 +20,25 @@ from rich.text import Text
 
 from evosearch import arguments, catalogue
 from evosearch.config import ConfigError
-from evosearch.explain import Simplification, simplified
+from evosearch.explain import Simplification, simplified, unchanged
 from evosearch.plain import plain
 from evosearch.resolve import resolve
+from primitives.algebra.relatives import Relative, relatives
+from primitives.analysis.bounds import bounds
 from primitives.analysis.constants import lifted
 from primitives.analysis.formula import formula
+from primitives.analysis.hazards import hazards
 from primitives.analysis.memory import memory
 from primitives.analysis.nature import nature
 from primitives.analysis.response import responses
+from primitives.analysis.units import units
 from primitives.program import Program, ProgramError
 from primitives.show import show, show_number
 
 WIDTH = 100
 INDENT = "  "
 LONGEST = 2.0  # seconds that one section may take
+TIDYING, RELATIVES = 0.8, 0.8  # seconds for the search for a shorter text, and for relatives
 
 
 class Shown(Protocol):
@@ -49,6 +54,7 @@ class Section:
     key: str
     heading: str
     derive: Callable[[Program], Shown]
+    as_given: bool = False  # asked of the given text, which is what trains, and not of the simplified one
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,33 @@ def constants(program: Program) -> Lifted:
     return Lifted(tuple(pair for pair in found.hyper if pair not in program.hyper), found)
 
 
+@dataclass(frozen=True)
+class Kin:
+    """The reference programs that a program is, or is near to."""
+
+    relatives: tuple[Relative, ...]
+
+    def lines(self) -> list[str]:
+        """What each of them is to it, the nearest first."""
+        found = [line for relative in self.relatives for line in relative.lines()]
+        return found or ["None of the reference programs is near to it."]
+
+
+def kin(program: Program) -> Kin:
+    """The reference programs to which a program is related."""
+    return Kin(relatives(program, RELATIVES))
+
+
 SECTIONS = (
     Section("formula", "Formula", formula),
+    Section("relatives", "What it is", kin),
     Section("constants", "Numbers that have no name", constants),
     Section("memory", "What the states remember, memory and arithmetic", memory),
     Section("needs", "What a step asks for", catalogue.needs),
     Section("nature", "Adaptive, momentum", nature),
+    Section("units", "Units", units),
+    Section("bounds", "Bounds and special cases", bounds),
+    Section("hazards", "Hazards of the text as given", hazards, as_given=True),
     Section("responses", "Responses: the update over lr, step by step", responses),
 )
 
@@ -99,7 +126,7 @@ def inspect(args: argparse.Namespace) -> None:
     if args.latex and args.json:
         raise ConfigError("--latex and --json are two outputs; choose one.")
     given = resolve(args.program)
-    found = simplified(given)
+    found = tidy(given)
     if args.latex:
         print(formula(found.program).latex())
     elif args.json:
@@ -111,10 +138,21 @@ def inspect(args: argparse.Namespace) -> None:
         print(f"Wrote {picture}.", file=sys.stderr)
 
 
-def answers(program: Program) -> Iterator[tuple[Section, Shown]]:
+def tidy(program: Program) -> Simplification:
+    """The program in short form, or as it is where a mistake of ours or the time keeps it from being found."""
+    try:
+        with _within(LONGEST):
+            return simplified(program, seconds=TIDYING)
+    except _TooLongError:
+        return unchanged(program, f"Not simplified: it would take more than {LONGEST:g} seconds.")
+    except Exception as error:
+        return unchanged(program, f"Not simplified, by {_blamed(error)}")
+
+
+def answers(found: Simplification) -> Iterator[tuple[Section, Shown]]:
     """Every section with its answer; one that fails or takes too long says so and spoils no other."""
     for section in SECTIONS:
-        yield section, _answered(section, program)
+        yield section, _answered(section, found.before if section.as_given else found.program)
 
 
 def _answered(section: Section, program: Program) -> Shown:
@@ -126,7 +164,11 @@ def _answered(section: Section, program: Program) -> Shown:
     except ProgramError as error:
         return Unknown(f"Not known: {error}")
     except Exception as error:
-        return Unknown(f"Not known, by a mistake of ours ({type(error).__name__}: {error}); please report it.")
+        return Unknown(f"Not known, by {_blamed(error)}")
+
+
+def _blamed(error: Exception) -> str:
+    return f"a mistake of ours ({type(error).__name__}: {error}); please report it."
 
 
 class _TooLongError(Exception):
@@ -158,7 +200,8 @@ def record(found: Simplification, spec: str) -> dict[str, Any]:
         "name": found.program.name,
         "text": show(found.program),
         "simplified_from": show(found.before) if found.shorter else None,
-        **{section.key: plain(answer) for section, answer in answers(found.program)},
+        "note": found.note,
+        **{section.key: plain(answer) for section, answer in answers(found)},
         "lineage": [step.record() for step in _descent(spec)],
     }
 
@@ -168,7 +211,9 @@ def _print(found: Simplification, spec: str) -> None:
     print(show(found.program))
     if found.shorter:
         _show(console, f"Simplified from {found.statements[0]} statements", found.lines())
-    for section, answer in answers(found.program):
+    elif found.note:
+        _show(console, "Simplification", [found.note])
+    for section, answer in answers(found):
         _show(console, section.heading, answer.lines())
     if steps := _descent(spec):
         heading = f"How it descends from the start, in {len(steps) - 1} generation{'s' * (len(steps) != 2)}"

@@ -13,8 +13,7 @@ import pytest
 
 from evosearch import inspecting
 from evosearch.cli import main
-from evosearch.explain import simplified
-from evosearch.inspecting import SECTIONS, Section, Unknown, answers
+from evosearch.inspecting import SECTIONS, Section, Unknown, answers, tidy
 from primitives.reference import names, reference
 from primitives.text import parse, show
 from tests.evosearch.small import search
@@ -38,18 +37,20 @@ def printed(capsys, *arguments: str) -> str:
 
 @pytest.mark.parametrize("name", names())
 def test_every_question_has_an_answer(capsys, name):
-    found = dict(answers(reference(name)))
+    tidied = tidy(reference(name))
+    assert not tidied.note
+    found = dict(answers(tidied))
     assert not [section.key for section, answer in found.items() if isinstance(answer, Unknown)]
     text = printed(capsys, name)
-    shown = text.removeprefix(show(simplified(reference(name)).program))
-    assert shown != text
+    assert text.startswith(show(tidied.program))
+    shown = text.removeprefix(show(tidied.program))
     assert [line for line in shown.splitlines() if line in {s.heading for s in SECTIONS}] == [
         section.heading for section in SECTIONS
     ]
     assert all(len(line) <= 100 for line in shown.splitlines())
     assert "\x1b" not in text
     record = json.loads(printed(capsys, name, "--json"))
-    assert list(record) == ["name", "text", "simplified_from", *(s.key for s in SECTIONS), "lineage"]
+    assert list(record) == ["name", "text", "simplified_from", "note", *(s.key for s in SECTIONS), "lineage"]
     assert all(isinstance(record[section.key], dict) for section in SECTIONS)
 
 
@@ -81,6 +82,24 @@ def test_a_question_that_fails_or_takes_too_long_spoils_no_other(monkeypatch, ca
     assert after.heading in text
     record = json.loads(printed(capsys, "lion", "--json"))
     assert "mistake" in record["a"]["reason"]
+
+
+def test_a_mistake_in_simplifying_leaves_the_text_as_it_is(monkeypatch, capsys):
+    def fails(program, seconds):
+        raise ZeroDivisionError("no such thing")
+
+    monkeypatch.setattr(inspecting, "simplified", fails)
+    text = printed(capsys, "lion")
+    assert text.startswith(show(reference("lion")))
+    assert "Not simplified, by a mistake of ours (ZeroDivisionError: no such thing); please report it." in text
+    assert all(section.heading in text for section in SECTIONS)
+
+
+def test_hazards_are_those_of_the_text_that_trains(here, capsys):
+    (here / "root.opt").write_text("def f(w, g, *, lr=1.0):\n    return w - lr * (g + log(g) - log(g))\n")
+    record = json.loads(printed(capsys, "root.opt", "--json"))
+    assert "log" not in record["text"]
+    assert "log" in json.dumps(record["hazards"])
 
 
 def test_latex_is_an_environment_and_nothing_else(capsys):
