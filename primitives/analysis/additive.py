@@ -14,7 +14,7 @@ ONE, MINUS = Interval(1.0, 1.0), Interval(-1.0, -1.0)
 MOST = 24  # terms of a sum; one with more is a term itself
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Term:
     """lr^rates * factor * value, where the value None stands for 1.
 
@@ -53,6 +53,16 @@ def terms(values: Values, found: Sequence[Interval], i: int) -> list[Term]:
         return [Term(0, found[i], (name,) if named else (), ONE if named else found[i], None)]
     parts = PARTS[op](values, found, args) if op in PARTS else itself
     return _whole(parts, values, found, i) if parts is not None and len(parts) <= MOST else itself
+
+
+def split(values: Values, parts: Sequence[Term]) -> tuple[list[Term], list[Term], bool]:
+    """The terms in w with a factor lr, those not in w, and whether the others are just the old w."""
+    weights = [part for part in parts if part.value is not None and values.is_input(part.value, "w")]
+    kept = Interval(0.0, 0.0)
+    for part in weights:
+        kept = kept if part.rates else interval("add", kept, part.factor)
+    same = bool(np.all(kept.low == 1) and np.all(kept.high == 1))
+    return [part for part in weights if part.rates], [part for part in parts if part not in weights], same
 
 
 def _known(values: Values, found: Sequence[Interval], i: int) -> bool:

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 import numpy as np
 
-from primitives.analysis.additive import Term, terms
+from primitives.analysis.additive import Term, split, terms
 from primitives.analysis.first_step import Rest, at_rest, at_zero, first_step, rate_degrees
 from primitives.analysis.interval_rules import Interval
 from primitives.analysis.intervals import Ranges, ranges
@@ -46,13 +46,10 @@ def bounds(program: Program) -> Bounds:
     """How far a step of a valid program can move a weight; all that is said of it holds, not all that holds is said."""
     made, found = ranges(program)
     parts = terms(made, found.all, made.outputs[0])
-    decays = [part for part in parts if part.value is not None and made.is_input(part.value, "w")]
-    rest = [part for part in parts if part not in decays]
+    decays, rest, kept = split(made, parts)
     sizes, reason = _sizes(made, found, rest)
-    kept = sum(float(np.max(part.factor.high)) for part in decays if part.rates == 0)
-    if not reason and (kept != 1 or any(part.rates > 1 for part in decays)):
+    if not reason and (not kept or any(part.rates > 1 for part in decays)):
         reason = "the new w is not the old one and a step"
-    decays = [part for part in decays if part.rates == 1]
     decay = sum(float(np.max(part.factor.size)) for part in decays)
     rate, fixed = (None, None) if reason else (float(np.max(sizes[1])), float(np.max(sizes[0])))
     sentence = f"No bound on the change of a weight is shown: {reason}."

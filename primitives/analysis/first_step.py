@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from primitives.analysis.additive import terms
+from primitives.analysis.additive import Term, split, terms
 from primitives.analysis.interval_rules import Interval
 from primitives.analysis.intervals import Ranges, ranges
 from primitives.analysis.values import Values, shown
@@ -55,10 +55,7 @@ def at_zero(program: Program) -> str:
     """Whether the first step moves weights that have no gradient."""
     made, _ = ranges(program)
     found = Ranges.first(made, {"g": Interval(0.0, 0.0), "lr": Interval(LR, LR), "base_lr": Interval(LR, LR)})
-    parts = terms(made, found.all, made.outputs[0])
-    rest = [part for part in parts if part.value is None or not made.is_input(part.value, "w")]
-    decays = [part for part in parts if part not in rest and part.rates]
-    still = sum(float(np.max(part.factor.high)) for part in parts if part not in rest and not part.rates) == 1
+    decays, rest, still = split(made, terms(made, found.all, made.outputs[0]))
     zero = all(part.value is not None and np.all(found.all[part.value].size == 0) for part in rest)
     if zero and still:
         if not any(np.any(part.factor.size) for part in decays):
@@ -166,16 +163,15 @@ def at_rest(program: Program) -> Rest:
 def _all_by_lr(made: Values, found: Ranges) -> bool:
     """Whether each term of the new w but w itself has lr as a factor."""
     degrees = rate_degrees(made)
-    by_lr, still = True, 0.0
-    for part in terms(made, found.all, made.outputs[0]):
-        if part.rates == 0 and part.value is not None and made.is_input(part.value, "w"):
-            still += float(np.max(part.factor.high))
-        else:
-            degree = 0.0 if part.value is None else degrees[part.value]
-            if degree is None and part.rates and _finite_without_lr(made, found, degrees):
-                degree = 0.0
-            by_lr &= degree is not None and part.rates + degree > 0
-    return by_lr and still == 1
+    _, rest, kept = split(made, terms(made, found.all, made.outputs[0]))
+
+    def by_lr(part: Term) -> bool:
+        degree = 0.0 if part.value is None else degrees[part.value]
+        if degree is None and part.rates and _finite_without_lr(made, found, degrees):
+            degree = 0.0
+        return degree is not None and part.rates + degree > 0
+
+    return kept and all(map(by_lr, rest))
 
 
 def _finite_without_lr(made: Values, found: Ranges, degrees: Sequence[float | None]) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
-from primitives.analysis.bounds import bounds
+from primitives.analysis import bounds as module
 from primitives.analysis.first_step import change
 from primitives.interpreter import start
 from primitives.program import Program
@@ -16,6 +17,7 @@ from primitives.reference import names, reference
 from primitives.text import parse
 from tests.primitives.random_programs import random_program
 
+bounds = cache(module.bounds)
 ADAM = 0.1 / math.sqrt(0.001 * (1 - 0.81 / 0.999))  # Cauchy and Schwarz over the weights of Adam's two averages
 MOVES_AT_REST = {"heavy_ball", "ranger"}  # the rate of past steps; the pull of the slow weights
 WITHOUT_LR = {"rprop", "irprop_minus"}  # whose step sizes only start at lr
@@ -95,6 +97,7 @@ def test_forms_of_weight_decay():
     assert found.sentence.startswith("|change of w| <= lr (2 + wd |w|)")
     found = of("def f(w, g, *, lr=0.1, wd=0.5):\n    return w - lr * (tanh(g) + 3 * wd * w)")
     assert found.sentence.startswith("|change of w| <= lr (1 + 3 wd |w|)")
+    assert of("def f(w, g, *, lr=0.1):\n    return (lr < 1) * w - lr * sign(g)").rate is None
     assert of("def f(w, g, *, lr=0.1):\n    return 0.5 * w - lr * sign(g)").rate is None
 
 
@@ -135,7 +138,7 @@ def test_no_step_of_a_reference_contradicts_its_bound(name):
     assert_held(reference(name), 0)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_no_step_of_a_random_program_contradicts_its_bound(seed):
     assert_held(random_program(seed), seed)
 
