@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from textwrap import wrap
 
@@ -81,12 +81,15 @@ def scaling(program: Program) -> Scaling:
     """
     g = graph(program, expand=True, symbolic=True)
     asks = any(node.op in ASKED or (node.op == "input" and node.value == "loss") for node in g.nodes)
-    gradients, loss, weights, inverse = (_scaled(g, program, change, case) for change, case in CASES.items())
-    return Scaling(gradients, loss, weights, inverse, asks)
+    of_gradients, of_loss, of_weights, inverse = CASES
+    gradients = _scaled(g, program, of_gradients)
+    loss = _scaled(g, program, of_loss) if asks else replace(gradients, change=of_loss)
+    return Scaling(gradients, loss, _scaled(g, program, of_weights), _scaled(g, program, inverse), asks)
 
 
-def _scaled(g: Graph, program: Program, change: str, case: Case) -> Scaled:
+def _scaled(g: Graph, program: Program, change: str) -> Scaled:
     """The degree with as little as possible set aside."""
+    case = CASES[change]
     names = {str(node.value) for node in g.nodes if node.op == "input"} | {str(s.start) for s in g.states}
     zeros: Aside = frozenset(name for name, value in program.hyper if value == 0 and name in names)
     guards: Aside = frozenset(i for i in range(len(g.nodes)) if _is_guard(g, i, program))
