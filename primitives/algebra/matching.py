@@ -147,14 +147,14 @@ class Matcher:
         elif a.op in ("plus", "times") or b.op in ("plus", "times"):
             yield from self.unify(r, p, scaled=True)  # the base of a power, where a factor stands before the power
         elif ALIKE.get(a.op, a.op) == ALIKE.get(b.op, b.op) in ("greater", "greater_equal"):
-            yield from self.unify(self._gap(a), self._gap(b), scaled=True)
+            yield from self.unify(self._above(a), self._above(b), scaled=True)
         elif a.op == b.op and len(a.args) == len(b.args) <= LARGEST and a.op != "input":
             commutes = a.op == "max" or (a.op in PRIMITIVES and PRIMITIVES[a.op].commutative)
             scaled = a.op in SCALED or a.op == "group"
             for order in itertools.permutations(b.args) if commutes else (b.args,):
                 yield from self._arguments(list(zip(a.args, order, strict=True)), scaled)
 
-    def _gap(self, comparison: Value) -> int:
+    def _above(self, comparison: Value) -> int:
         """What is above zero where a comparison holds."""
         larger, smaller = comparison.args if comparison.op.startswith("greater") else comparison.args[::-1]
         return self.arena.add(larger, self.arena.negative(smaller))
@@ -207,11 +207,12 @@ class Matcher:
             before = len(found)
             for r, p in pending:
                 left, right = self.with_known(r, found), self.with_known(p, found)
-                names = set(self.unknowns(left)) | set(self.unknowns(right))
+                gap = self._gap(left, right)
+                names = set(self.unknowns(gap))
                 if not names:
-                    if not self.equal(left, right):
+                    if gap != self.arena.zero and not self.equal(left, right):
                         return None
-                elif len(names) == 1 and (value := self._root(left, right, *names)) is not None:
+                elif len(names) == 1 and (value := self._root(gap, *names)) is not None:
                     found[names.pop()] = value
                 else:
                     again.append((r, p))
@@ -228,12 +229,24 @@ class Matcher:
             return known.get(str(value.data), i)
         return self._with_args(i, [self.with_known(a, known) for a in value.args])
 
-    def _root(self, left: int, right: int, name: str) -> int | None:
+    def _gap(self, left: int, right: int) -> int:
+        """The difference of two constants, without the unknowns that are a factor of all of it: none is zero."""
+        arena = self.arena
+        gap = arena.add(left, arena.negative(right))
+        terms = [arena.factors(p) for p in arena.terms(gap)]
+        shared = set.intersection(*map(set, terms)) if len(terms) > 1 else set()
+        for atom in arena.order(shared):
+            if arena.values[atom].op == "input" and self.unknowns(atom):
+                least = min((factors[atom] for factors in terms), key=abs)
+                gap = arena.multiply(gap, arena.power(atom, -least))
+        return gap
+
+    def _root(self, gap: int, name: str) -> int | None:
         """The value of the unknown for which a u**e + b is zero; None where that is not the form."""
         arena, u = self.arena, self.arena.input(name)
         powers: set[Fraction] = set()
         parts: list[list[int]] = [[], []]  # the coefficients of u**e, the others
-        for product, c in arena.terms(arena.add(left, arena.negative(right))).items():
+        for product, c in arena.terms(gap).items():
             factors = arena.factors(product)
             power = factors.get(u)
             rest = arena.scale(c, arena.from_factors({a: e for a, e in factors.items() if a != u}))

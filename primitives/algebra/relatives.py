@@ -94,7 +94,7 @@ def _by_text(program: Program, until: float) -> Iterator[Relative]:
     whole = subject = Subject(program, until)
     yield from _identified(whole, (), 0)
     shorter = reduced(program, PROTECTED, until)
-    if len(shorter.states) < len(program.states) and difference(program, shorter) is None:
+    if shorter != program and difference(program, shorter) is None:
         subject = Subject(shorter, until)
         yield from _identified(subject, ())
     yield from _identified(whole, ())
