@@ -151,7 +151,8 @@ def at_rest(program: Program) -> Rest:
         if not np.isfinite(moved).all():
             return Rest(False, False, f"At lr = 0 and g = 0, step {t} gives NaN or infinite weights.")
         largest = max(largest, float(np.max(np.abs(moved))) if t > 1 else 0.0)
-        step_taken, states = change(program, w, rng.normal(size=w.shape), states, t, LR)
+        g = rng.normal(size=w.shape) * (rng.random(w.shape) < 0.7)
+        step_taken, states = change(program, w, g, states, t, LR)
         w = w + step_taken
     if largest:
         return Rest(False, False, "Weights still move at lr = 0 and g = 0: part of the update has no factor lr.")

@@ -26,6 +26,9 @@ DOMAINS = {  # where functions are defined and finite: low, high, and whether an
     "arccos": (-1.0, 1.0, False), "arccosh": (1.0, np.inf, False), "arctanh": (-1.0, 1.0, True),
 }  # fmt: skip
 ZERO_AT_ZERO = ("log_abs", "log2_abs", "log10_abs")  # infinite where their argument is zero
+INVERSES = {  # of what grows exponentially: the argument from which on it is too large
+    "exp": np.log, "expm1": np.log, "exp2": np.log2, "exp10": np.log10, "sinh": np.arcsinh, "cosh": np.arccosh,
+}  # fmt: skip
 POWERS = {"square": 2.0, "cube": 3.0}
 
 
@@ -48,15 +51,15 @@ class Hazards:
 
     def lines(self) -> list[str]:
         """A sentence for each hazard, then the sizes of gradients that each dtype carries."""
-        texts = [f"{x.where}: {x.what} {x.when}{_in(x.dtypes)}." for x in self.found]
+        texts = [f"{x.where}: {x.what} {x.when}{_in(x.dtypes, x.when)}." for x in self.found]
         texts = texts or ["No division by zero, no root or logarithm outside its domain."]
         texts += sentences(self.sizes)
         return [line for text in texts for line in wrap(text, 100, subsequent_indent="    ")]
 
 
-def _in(dtypes: tuple[str, ...]) -> str:
+def _in(dtypes: tuple[str, ...], when: str) -> str:
     """The dtypes of a hazard, unless it is one of all or its condition names them."""
-    return "" if dtypes in ((EXACT,), tuple(LIMITS)) else f" in {' and '.join(dtypes)}"
+    return "" if dtypes == (EXACT,) or f"in {dtypes[-1]}" in when else f" in {' and '.join(dtypes)}"
 
 
 def hazards(program: Program) -> Hazards:
@@ -67,15 +70,14 @@ def hazards(program: Program) -> Hazards:
     """
     made, found = ranges(program)
     exact = {i: hazard for i in range(len(made.all)) if (hazard := _outside(made, found, i)) is not None}
-    return Hazards(
-        (*exact.values(), *_vanishing(made, set(exact)), *_forgetless(made), *_powers(made)), magnitudes(made)
-    )
+    lost = [*_vanishing(made, set(exact)), *_forgetless(made), *_powers(made), *_exponentials(made, found)]
+    return Hazards((*exact.values(), *lost), magnitudes(made))
 
 
 def _outside(made: Values, found: Ranges, i: int) -> Hazard | None:
     """What is wrong with the arguments that a value may be given, in exact arithmetic."""
     op, args, *_ = made.all[i]
-    if op in ("divide", "reciprocal") and _has(found, args[-1], 0.0) and not _guarded(made, i, args[-1]):
+    if op in ("divide", "reciprocal", "mod") and _has(found, args[-1], 0.0) and not _guarded(made, i, args[-1]):
         return _hazard(made, i, "divides by zero", f"where {made.text(args[-1])} = 0")
     if op in DOMAINS:
         low, high, open_ends = DOMAINS[op]
@@ -195,4 +197,20 @@ def _powers(made: Values) -> list[Hazard]:
         ]
         what = f"{made.text(i)} underflows or overflows"
         hazards.append(_hazard(made, i, what, f"but for |g| from {', '.join(spans)}", *LIMITS))
+    return hazards
+
+
+def _exponentials(made: Values, found: Ranges) -> list[Hazard]:
+    """Exponentials that overflow for arguments that their intervals do not rule out."""
+    hazards = []
+    for i, (op, args, *_) in enumerate(made.all):
+        if op in INVERSES:
+            x, text = found.all[args[0]].over_all(), made.text(args[0])
+            even = op in ("sinh", "cosh")
+            ends = {dtype: float(INVERSES[op](largest)) for dtype, (_, largest) in LIMITS.items()}
+            over = tuple(dtype for dtype, end in ends.items() if (x.size if even else x.high) > end)
+            if over:
+                limits = ", ".join(f"{ends[dtype]:.3g} in {dtype}" for dtype in over)
+                when = f"where {f'abs({text})' if even else text} > {limits}"
+                hazards.append(_hazard(made, i, f"{op} overflows", when, *over))
     return hazards

@@ -67,6 +67,7 @@ def test_the_eps_of_adam_is_nothing_in_float16():
         ("w - lr * arcsin(g)", "arcsin is not defined", "where g < -1 or g > 1"),
         ("w - lr * g**0.5", "a power is not defined", "where g < 0"),
         ("w - lr * square(g)**-0.5", "divides by zero", "where square(g) = 0"),
+        ("w - lr * (g % s)", "divides by zero", "where s = 0"),
         ("w - lr * g / (s + eps)", "divides by zero", "where s + eps = 0"),
     ],
 )
@@ -105,6 +106,14 @@ def test_powers_of_gradients():
         for g, finite in ((255.0, True), (257.0, False)):
             assert np.isfinite(np.float16(g) * np.float16(g)) == finite
         assert np.float16(1e-4) * np.float16(1e-4) == 0 < np.float16(3e-4) * np.float16(3e-4)
+
+
+def test_exponentials():
+    [found] = hazards(parse("def f(w, g, *, lr=0.1):\n    return w - lr * g * exp(g)")).found
+    assert found.when == "where g > 88.7 in float32, 88.7 in bfloat16, 11.1 in float16"
+    [found] = hazards(parse("def f(w, g, *, lr=0.1):\n    return w - lr * g * exp(20 * sin(g))")).found
+    assert found.dtypes == ("float16",)
+    assert hazards(parse("def f(w, g, *, lr=0.1):\n    return w - lr * g * exp(-abs(g))")).found == ()
 
 
 def test_a_decay_that_is_rounded_to_one():
