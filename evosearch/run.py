@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -105,8 +106,9 @@ class Prologue:
         return flat
 
     def train(self, plan: Plan, items: Sequence[Item]) -> list[Any]:
-        """Losses of (text, exponents), half a dozen programs a job."""
-        batches = [tuple(items[i : i + 6]) for i in range(0, len(items), 6)]
+        """Losses of (text, exponents), half a dozen programs a job, or so many that every worker has some."""
+        size = max(1, min(6, math.ceil(len(items) / max(1, self.workers.size))))
+        batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         return self.call("evosearch.tuning:trainings", batches, plan)
 
 
