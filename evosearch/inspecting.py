@@ -31,14 +31,15 @@ from primitives.analysis.hazards import hazards
 from primitives.analysis.memory import memory
 from primitives.analysis.nature import nature
 from primitives.analysis.response import responses
+from primitives.analysis.scaling import scaling
+from primitives.analysis.symmetry import symmetry
 from primitives.analysis.units import units
 from primitives.program import Program, ProgramError
 from primitives.show import show, show_number
 
 WIDTH = 100
-INDENT = "  "
 LONGEST = 2.0  # seconds that one section may take
-TIDYING, RELATIVES = 0.8, 0.8  # seconds for the search for a shorter text, and for relatives
+TIDYING, RELATIVES = 0.5, 0.5  # seconds for the search for a shorter text, and for relatives
 
 
 class Shown(Protocol):
@@ -113,6 +114,8 @@ SECTIONS = (
     Section("memory", "What the states remember, memory and arithmetic", memory),
     Section("needs", "What a step asks for", catalogue.needs),
     Section("nature", "Adaptive, momentum", nature),
+    Section("scaling", "Scaling", scaling),
+    Section("symmetry", "Symmetry", symmetry),
     Section("units", "Units", units),
     Section("bounds", "Bounds and special cases", bounds),
     Section("hazards", "Hazards of the text as given", hazards, as_given=True),
@@ -220,13 +223,18 @@ def _print(found: Simplification, spec: str) -> None:
         _show(console, heading, [line for step in steps for line in step.shown().splitlines()])
 
 
+def titled(heading: str) -> str:
+    """The line above a section."""
+    return f"── {heading} ──"
+
+
 def _show(console: Console, heading: str, lines: list[str]) -> None:
-    """A heading, and the lines below it, none wider than WIDTH or the terminal."""
+    """A heading, and the lines below it, none wider than WIDTH or the terminal: those that are, are broken."""
     width = min(WIDTH, console.width)
-    console.print(Text(heading, "bold"))
+    console.print(Text(titled(heading), "bold"), soft_wrap=True)
     for line in lines:
-        deeper = INDENT + " " * (len(line) - len(line.lstrip()) + 4)
-        for part in textwrap.wrap(INDENT + line, width, subsequent_indent=deeper) or [""]:
+        deeper = " " * (len(line) - len(line.lstrip()) + 4)
+        for part in textwrap.wrap(line, width, subsequent_indent=deeper) or [""]:
             console.print(Text(part), soft_wrap=True)
     console.print()
 
