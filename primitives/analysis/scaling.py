@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from textwrap import wrap
@@ -10,13 +9,13 @@ from textwrap import wrap
 import numpy as np
 
 from primitives.analysis.degrees import ANY, END, Case, Degree, update_degree
-from primitives.analysis.place import shown
 from primitives.analysis.probe import inputs, moved, runs_alone
+from primitives.analysis.units import TINY
+from primitives.analysis.words import listed, power, shown
 from primitives.graph import Graph, Node, graph
 from primitives.program import Program
 from primitives.show import show_number
 
-TINY = 1e-6  # a positive constant up to here is a guard, such as eps
 CASES = {  # what is multiplied, in words
     "Scaling the gradients by c": Case(w=0, g=1, gradient=1),
     "Scaling the loss by c": Case(w=0, g=1, gradient=1, hessian=1, loss=1),
@@ -52,8 +51,8 @@ class Scaled:
         if self.degree is None:
             no = "does not multiply" if self.refuted else "is not shown to multiply"
             return f"{self.change} {no} the update by a power of c."
-        left = f", apart from {_listed(self.apart)}" * bool(self.apart)
-        left += f", with {_listed(self.at_default)} as by default" * bool(self.at_default)
+        left = f", apart from {listed(self.apart)}" * bool(self.apart)
+        left += f", with {listed(self.at_default)} as by default" * bool(self.at_default)
         return f"{self.change} {_effect(Fraction(self.degree))}{left}." if self.degree != ANY else "w never moves."
 
 
@@ -153,8 +152,9 @@ def _is_refuted(program: Program, case: Case) -> bool:
     if not runs_alone(program):
         return False
     w, gradients = inputs()
-    changes = [moved(program, w * float(c) ** case.w, gradients * float(c) ** case.g) for c in (1, 0.01, 100)]
-    once, less, more = changes
+    once, less, more = changes = [
+        moved(program, w * c**case.w, gradients * c**case.g, loss=c**case.loss) for c in (1.0, 0.01, 100.0)
+    ]
     if not np.isfinite(changes).all() or not once.any():
         return False
     ratio = np.linalg.norm(more) / np.linalg.norm(once)
@@ -163,13 +163,4 @@ def _is_refuted(program: Program, case: Case) -> bool:
 
 
 def _effect(degree: Fraction) -> str:
-    if degree == 0:
-        return "changes nothing"
-    size = abs(degree)
-    power = "c" if size == 1 else f"c^{size}" if size.denominator == 1 else f"c^({size})"
-    return f"multiplies the update by {power if degree > 0 else f'1/{power}'}"
-
-
-def _listed(words: Collection[str]) -> str:
-    some = list(words)
-    return " and ".join(filter(None, (", ".join(some[:-1]), *some[-1:])))
+    return f"multiplies the update by {power('c', degree)}" if degree else "changes nothing"

@@ -17,6 +17,7 @@ from primitives.analysis.equivariance import Turn, follows
 from primitives.analysis.memory import classes_of
 from primitives.analysis.parity import NONE, ODD, parities
 from primitives.analysis.probe import SHAPE, inputs, moved, runs_alone
+from primitives.analysis.words import listed
 from primitives.graph import graph
 from primitives.program import Program
 
@@ -42,9 +43,9 @@ class Symmetries:
     def words(self) -> tuple[str, ...]:
         """Sentences for a terminal."""
         yes, no, open_ = ([name for name, held in self._named() if held is answer] for answer in (True, False, None))
-        found = [f"It commutes with {_listed(yes, 'and')}." if yes else ""]
-        found += [f"It does not commute with {_listed(no, 'or')}: a run shows it." if no else ""]
-        found += [f"Not shown: whether it commutes with {_listed(open_, 'or')}." if open_ else ""]
+        found = [f"It commutes with {listed(yes)}." if yes else ""]
+        found += [f"It does not commute with {listed(no, 'or')}: a run shows it." if no else ""]
+        found += [f"Not shown: whether it commutes with {listed(open_, 'or')}." if open_ else ""]
         return tuple(f"{self.where}: {text}" if self.where else text for text in found if text)
 
     def _named(self) -> list[tuple[str, bool | None]]:
@@ -120,7 +121,3 @@ def _is_refuted(program: Program, change: Array, turned: Turned) -> bool:
         return False
     difference = np.abs(turned(change) - other).max()
     return bool(difference > TOLERANCE * max(np.abs(change).max(), np.abs(other).max()))
-
-
-def _listed(words: list[str], last: str) -> str:
-    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

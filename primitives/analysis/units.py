@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from textwrap import wrap
 
+from primitives.analysis.degrees import COMPARISONS
 from primitives.analysis.linear import ONE, Form, first_contradiction, plus, solution
-from primitives.analysis.place import shown
+from primitives.analysis.words import listed, power, shown
 from primitives.graph import Graph, Node, graph
 from primitives.program import Program
 from primitives.show import show_number
@@ -36,7 +37,6 @@ POWERS: dict[str, Fraction | int] = {
     "square": 2, "cube": 3, "sqrt": Fraction(1, 2), "sqrt_abs": Fraction(1, 2), "cbrt": Fraction(1, 3),
     "reciprocal": -1,
 }  # fmt: skip
-COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal")
 SOLVING = ("hessian_solve", "cg_solve", "inv_root")  # what they are given after the first is added
 ADDING = ("add", "subtract", "max", "min", *COMPARISONS)
 NO_UNIT: Form = {}
@@ -73,13 +73,13 @@ class Units:
 
     def lines(self) -> list[str]:
         """The answer, then the constants with hidden units, then contradictions."""
-        carried = _listed([carrier.words for carrier in self.carriers])
+        carried = listed([carrier.words for carrier in self.carriers])
         found = {
             True: f"The update has the units of w; lr carries none{f', {carried}' * bool(carried)}.",
             False: f"The update has the units of w only if {carried}.",
             None: "No units fit, whatever the constants carry.",
         }[self.matches]
-        known = _listed([f"{name} has {_unit(Fraction(x))}" for name, x in self.states if Fraction(x)])
+        known = listed([f"{name} has {_unit(Fraction(x))}" for name, x in self.states if Fraction(x)])
         texts = [found, *self.faults, *([f"Of the states, {known}."] if known else [])]
         return [line for text in texts for line in wrap(text, 100, subsequent_indent="    ")]
 
@@ -138,7 +138,7 @@ class _System:
             self._alike(own, self._of(-2 - k, 0, new), f"{state.name} does not keep its unit")
             begin = self._start(state.name, state.start)
             self._alike(own, begin, f"{state.name} does not start with the unit that it has later")
-        self._alike(UNIT_OF_W, self._of(-1, 0, g.outputs[0]), "the new w does not have the units of w")
+        self._alike(UNIT_OF_W, self._of(-1, 0, g.outputs[0]), "The new w does not have the units of w")
         if rate_free:
             for name in self._factors():
                 self._alike({name: Fraction(1)}, NO_UNIT, f"{name} is to carry no unit")
@@ -271,12 +271,4 @@ def _guards_as_number(label: str) -> bool:
 
 def _unit(exponent: Fraction) -> str:
     """A power of w in words: w^2, 1/w, w^(1/2)."""
-    if exponent == 0:
-        return "no unit"
-    size = abs(exponent)
-    power = "w" if size == 1 else f"w^{size}" if size.denominator == 1 else f"w^({size})"
-    return power if exponent > 0 else f"1/{power}"
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+    return power("w", exponent) if exponent else "no unit"

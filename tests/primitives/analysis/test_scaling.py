@@ -17,6 +17,9 @@ from primitives.graph import graph
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse
+from tests.primitives.random_programs import random_program
+
+CASES_OF_W_AND_G = [case for case in CASES.values() if not case.loss]
 
 
 def of(body: str, states: str = "", new: str = "", hyper: str = "lr=0.1") -> Scaling:
@@ -92,6 +95,7 @@ def test_trust_ratios_move_with_the_weights():
         ("return w - lr * g * (abs(g) > mean(abs(g)))", "1"),
         ("return w - lr * clip_by_global_norm(g, 1)", None),
         ("return w - lr * (max(g, 0) + abs(g))", "1"),
+        ("return w - lr * sign(g) * exp(norm(g) / norm(g))", "0"),
         ("return lr * g", None),  # which forgets w
     ],
 )
@@ -100,6 +104,13 @@ def test_other_programs(body, degree):
     assert found.degree == degree
     if degree is None:
         assert found.refuted
+
+
+def test_the_loss_may_be_read():
+    """A step by Polyak's rule, (loss / |g|^2) g, scales as the loss over the gradient."""
+    polyak = of("return w - lr * loss / dot(g, g) * g")
+    assert (polyak.gradients.degree, polyak.loss.degree, polyak.asks) == ("-1", "0", True)
+    assert of("return w - lr * g / (1 + loss)").loss.refuted
 
 
 def test_a_shrinking_of_w_is_set_aside():
@@ -173,3 +184,18 @@ def test_every_pointwise_primitive_by_the_interpreter(op):
         w, gradients = inputs()
         once, twice = moved(program, w, abs(gradients)), moved(program, w, 2 * abs(gradients))
         np.testing.assert_allclose(twice, once * 2.0 ** float(degree), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_exact_claims_of_random_programs_hold(seed):
+    program = random_program(seed)
+    found = scaling(program)
+    w, gradients = inputs(3)
+    for scaled, case in zip((found.gradients, found.weights, found.weights_inverse), CASES_OF_W_AND_G, strict=True):
+        if not scaled.exact:
+            continue
+        once, twice = (moved(program, w * c**case.w, gradients[:3] * c**case.g) for c in (1.0, 2.0))
+        size = np.abs(once).max()
+        if np.isfinite(once).all() and size < 1e4:
+            factor = 1.0 if scaled.degree == "any" else 2.0 ** float(Fraction(scaled.degree))
+            np.testing.assert_allclose(twice, once * factor, rtol=1e-6, atol=1e-9 * max(1, size))
