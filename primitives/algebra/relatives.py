@@ -60,7 +60,7 @@ class Relative:
         shown = [
             f"{name} = {_short(value)}"
             for name, value in self.hyper
-            if name not in self.missing and not NEUTRAL.get(name) == defaults[name] == value
+            if name not in self.missing and value != name and not NEUTRAL.get(name) == defaults[name] == value
         ]
         unusual = _unusual(self.name, self.missing)
         parts = [text + (f" with {', '.join(shown)}" if shown else "")]
