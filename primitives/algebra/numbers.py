@@ -8,6 +8,7 @@ from fractions import Fraction
 DIGITS = 13  # to which constants count as equal
 TOLERANCE = Fraction(1, 10**11)  # relative, of numbers that count as equal
 SHORT = 8  # characters of a decimal that a long one which is nearly it stands for
+LARGEST_EXPONENT = 64  # of a power that is computed exactly
 SIMPLE = 1000  # denominators up to which a fraction is taken for what a long decimal means
 LONGEST = 120  # bits of numerator and denominator, above which a fraction is rounded
 
@@ -73,7 +74,7 @@ def total(parts: list[Fraction]) -> Fraction:
 def root(value: Fraction, exponent: Fraction) -> Fraction:
     """A number to a power, exact where it is rational; ArithmeticError where it is not real or not finite."""
     if exponent.denominator == 1:
-        if (value == 0 and exponent < 0) or abs(exponent) > 64:
+        if (value == 0 and exponent < 0) or abs(exponent) > LARGEST_EXPONENT:
             raise ArithmeticError("no finite power")
         return shortened(value ** int(exponent))
     if value < 0:
@@ -82,9 +83,10 @@ def root(value: Fraction, exponent: Fraction) -> Fraction:
         if value == 0:
             raise ArithmeticError("no finite power")
         return 1 / root(value, -exponent)
-    found = Fraction(round(_integer_root(value.numerator, exponent)), round(_integer_root(value.denominator, exponent)))
-    if found**exponent.denominator == value**exponent.numerator:
-        return found
+    if max(exponent.denominator, exponent.numerator) <= LARGEST_EXPONENT:
+        above, below = (round(_integer_root(n, exponent)) for n in (value.numerator, value.denominator))
+        if Fraction(above, below) ** exponent.denominator == value**exponent.numerator:
+            return Fraction(above, below)
     number = float(value) ** float(exponent)
     if not math.isfinite(number) or number == 0:
         raise ArithmeticError("no finite power")

@@ -113,10 +113,19 @@ def _reduced(program: Program, tier: str, until: float, rescale: bool = True) ->
     while True:
         n = normal(program, tier, until)
         found = _removed(program, n, until, rescale)
-        if found is None:
+        if found is None or not _has_kinds(found[0]):
             return program, n, steps
         program, step = found
         steps.append(step)
+
+
+def _has_kinds(program: Program) -> bool:
+    """Whether every value has a kind: not so where a state that went was what made a tensor of one."""
+    try:
+        graph(program, symbolic=True)
+    except KindError:
+        return False
+    return True
 
 
 def _removed(program: Program, n: Normal, until: float, rescale: bool) -> tuple[Program, Step] | None:

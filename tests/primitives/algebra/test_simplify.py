@@ -157,3 +157,22 @@ def test_of_200_obfuscations_95_in_100_come_back_and_none_as_another_map():
     back = [comes_back(k) for k, _ in zip(count(40), range(200), strict=False)]
     print(f"\n{sum(back)} of {len(back)} come back")
     assert sum(back) >= 190
+
+
+NO_TENSOR_LEFT = """
+def f(w, g, p, m, *, lr=0.1):
+    x = p * (0.01415 >= m)
+    return w - lr * mean(p * x + x), p > p * x + x, g
+""".strip()
+POWER = """
+def f(w, g, m, *, lr=0.1):
+    x = exp2(log_abs(abs(m) * 0.123456789 + 1))
+    return w - lr * power(x * abs(g), 1.2345678901), m + g
+""".strip()
+
+
+@pytest.mark.parametrize("text", [NO_TENSOR_LEFT, POWER], ids=["a zero where a tensor is reduced", "a long exponent"])
+def test_what_once_failed(text: str):
+    found = simplify(parse(text))
+    assert problems(found.program) == ()
+    assert difference(parse(text), found.program) is None
