@@ -64,7 +64,7 @@ class Verdict:
             but = {law.name: f" (but where {law.except_})" for law in LAWS.values() if law.except_}
             yield f"By the laws: {', '.join(law + but.get(law, '') for law in self.laws)}."
         elif self.proved and not self.change:
-            yield "They read the same but for names and order."
+            yield f"{'There they' if self.where else 'They'} read the same but for names and order."
 
 
 def same(p: Program, q: Program, *, trials: int = TRIALS, seconds: float = SECONDS, agreement: bool = True) -> Verdict:
