@@ -120,9 +120,8 @@ _PROTECTED = (
 LAWS: dict[str, Law] = {law.name: law for law in (*_EXACT, *_PROTECTED)}
 
 STRUCTURE = {
-    "dead code": "a value that nothing reads is not computed",
+    "dead code": "a value that nothing reads is not computed, and none is computed twice",
     "dead state": "a state that has no influence on the weights is not kept",
-    "common subexpression": "what is computed twice is computed once",
     "constant state": "a state that never changes is the number it starts at",
     "equal states": "two states with the same start and the same update are one",
     "dependent state": "a state that is a linear combination of others is computed from them",

@@ -150,7 +150,7 @@ def _removed(program: Program, n: Normal, until: float, rescale: bool) -> tuple[
     for name, c in scales(n) if rescale else ():
         scaled = rescaled(program, name, as_float(c))
         if statements(_written(scaled, normal(scaled, n.arena.tier, until))) < length:
-            return scaled, _law("scaled state", name, f"{as_float(c):g} * {name}")
+            return scaled, _law("scaled state", name, f"{as_float(c):g} * {name}", n.arena.tier)
     return None
 
 
@@ -160,15 +160,18 @@ def _as_multiple(program: Program, n: Normal, one: str, other: str, factor: int)
     value: Expr = writer.write(n.arena.multiply(factor, n.arena.input(other)))
     body = tuple(Assign(f"{one}{a.name}", substitute(a.value, _prefixed(one))) for a in writer.body)
     shorter = without(program, one, substitute(value, _prefixed(one)))
-    return replace(shorter, body=(*body, *shorter.body)), _law("dependent state", one, _text(writer, value))
+    step = _law("dependent state", one, _text(writer, value), n.arena.tier)
+    return replace(shorter, body=(*body, *shorter.body)), step
 
 
 def _prefixed(prefix: str) -> Callable[[str], str]:
     return lambda name: f"{prefix}{name}" if name.startswith("_") else name
 
 
-def _law(name: str, before: str, after: str) -> Step:
-    return Step(name, EXACT, before, after, "")
+def _law(name: str, before: str, after: str, tier: str = EXACT) -> Step:
+    """A step by a law of whole programs."""
+    assert name in STRUCTURE, name
+    return Step(name, tier, before, after)
 
 
 def _written(program: Program, n: Normal) -> Program:
@@ -245,6 +248,3 @@ def _text(writer: Writer, expr: Expr) -> str:
             values[assign.name] = "..."
     text = show_expr(substitute(expr, lambda name: values.get(name, name)))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-__all__ = ["STRUCTURE", "Simplified", "Step", "normalised", "simplify", "statements"]
