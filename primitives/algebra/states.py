@@ -18,6 +18,7 @@ from primitives.algebra.powers import measure
 from primitives.algebra.reading import Normal, assumed, inputs_of, opened, read, start_value, value_of
 from primitives.algebra.trials import Array
 from primitives.program import Assign, Call, Program, substitute
+from primitives.specialise import alive
 
 Expr = str | float | Call
 MINUS = Fraction(-1)
@@ -39,10 +40,12 @@ def normal(program: Program, tier: str, until: float) -> Normal:
 
 def without(program: Program, name: str, instead: Expr) -> Program:
     """The program without a state; `instead`, a name or a number, is read in its place."""
+    if name not in program.state_names:  # it went with another that alone read it
+        return program
     place = program.state_names.index(name)
     states = tuple(s for s in program.states if s.name != name)
     returns = tuple(r for i, r in enumerate(program.returns) if i != place + 1)
-    return replace(program, states=states, returns=returns, body=(Assign(name, instead), *program.body))
+    return alive(replace(program, states=states, returns=returns, body=(Assign(name, instead), *program.body)))
 
 
 def constant_states(n: Normal) -> dict[str, str | float]:

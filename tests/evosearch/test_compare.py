@@ -118,7 +118,7 @@ def test_ctrl_c_while_it_loads_is_no_traceback():
     code = (
         "import os, signal, sys\nfrom evosearch.cli import main\n"
         "class Stop:\n    def find_spec(self, name, *_):\n"
-        "        if name == 'evosearch.commands': os.kill(os.getpid(), signal.SIGINT)\n"
+        "        if name == 'evosearch.catalogue': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Stop())\nsys.exit(main(['list']))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
