@@ -132,8 +132,8 @@ def _removed(program: Program, n: Normal, until: float, rescale: bool) -> tuple[
     """The program without one or more states that it can do without, and the law; None where there are none."""
     dead = [name for name in n.states if name not in n.reachable()]
     if dead:
-        for name in dead:
-            program = without(program, name, start if isinstance(start := n.starts[name], int | float) else "w")
+        for name in dead:  # its start is a value for which all that was known of its sign holds
+            program = without(program, name, "base_lr" if n.starts[name] == "lr" else n.starts[name])
         return program, _law("dead state", ", ".join(dead), "")
     if constant := constant_states(n):
         for name, value in constant.items():

@@ -171,7 +171,18 @@ def f(w, g, m, *, lr=0.1):
 """.strip()
 
 
-@pytest.mark.parametrize("text", [NO_TENSOR_LEFT, POWER], ids=["a zero where a tensor is reduced", "a long exponent"])
+KNOWN_SIGN = """
+def f(w, g, s, c=a, *, lr=0.01, a=0.9):
+    s = ema(c, s, 0.9)
+    return w - lr * (1.1 + s * (s <= -0.5)), s, 0.9
+""".strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [NO_TENSOR_LEFT, POWER, KNOWN_SIGN],
+    ids=["a zero where a tensor is reduced", "a long exponent", "states that are dead because they are positive"],
+)
 def test_what_once_failed(text: str):
     found = simplify(parse(text))
     assert problems(found.program) == ()
