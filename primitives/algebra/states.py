@@ -52,8 +52,9 @@ def constant_states(n: Normal) -> dict[str, str | float]:
     """States that stay at the number or hyperparameter at which they start."""
     found: dict[str, str | float] = {}
     for name, start in n.starts.items():
-        if start != "w" and n.states[name] in (n.arena.input(name), start_value(n.arena, start)):
-            found[name] = "base_lr" if start == "lr" else start
+        kept, again = n.arena.input(name), start_value(n.arena, start)
+        if start != "w" and (n.states[name] == kept or (start != "lr" and n.states[name] == again)):
+            found[name] = "base_lr" if start == "lr" else start  # one that takes each lr holds the last
     return found
 
 

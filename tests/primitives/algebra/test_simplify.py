@@ -177,11 +177,21 @@ def f(w, g, s, c=a, *, lr=0.01, a=0.9):
     return w - lr * (1.1 + s * (s <= -0.5)), s, 0.9
 """.strip()
 
+LAST_RATE = """
+def f(w, g, last=lr, *, lr=0.01):
+    return w - last * g, lr
+""".strip()
+
 
 @pytest.mark.parametrize(
     "text",
-    [NO_TENSOR_LEFT, POWER, KNOWN_SIGN],
-    ids=["a zero where a tensor is reduced", "a long exponent", "states that are dead because they are positive"],
+    [LAST_RATE, NO_TENSOR_LEFT, POWER, KNOWN_SIGN],
+    ids=[
+        "a state that holds the last rate",
+        "a zero where a tensor is reduced",
+        "a long exponent",
+        "states that are dead because they are positive",
+    ],
 )
 def test_what_once_failed(text: str):
     found = simplify(parse(text))
