@@ -60,7 +60,8 @@ class Reader:
     def _at(self, node: ast.AST) -> Position:
         """Line and column in characters (the tree counts bytes)."""
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        before = self.text.encode(errors="replace").split(b"\n")[line - 1][:column]
+        lines = re.split(rb"\r\n?|\n", self.text.encode(errors="replace"))
+        before = lines[line - 1][:column] if line <= len(lines) else b""
         return line, len(before.decode(errors="replace")) + 1
 
     def _quoted(self, node: ast.AST) -> str:

@@ -324,3 +324,10 @@ def test_a_text_may_assign_g_and_the_record_has_another_name_for_it():
     program = parse("def f(w, g, *, lr=1):\n    g = sign(g)\n    g_2 = g\n    g = g + g_2\n    return w - lr * g")
     assert show(program).splitlines()[1:] == ["    g_3 = sign(g)", "    g_2 = g_3", "    g_3 = g_3 + g_2",
                                               "    return w - lr * g_3"]  # fmt: skip
+
+
+def test_a_fault_after_other_line_ends_has_its_place():
+    for end in ("\r", "\r\n", "\n"):
+        assert problems(f"def f(w, g, *, lr=1):{end}    x = nosuch(g){end}    return w - x")[0].startswith(
+            "line 2, column 9"
+        )
