@@ -13,7 +13,8 @@ class Law:
     """`left` equals `right`, two texts in the language over tensors x, y, z and numbers a, b.
 
     `given` is a condition (a text that is true or false) under which alone the law is used; the algebra shows that
-    it holds. `except_` is one that is not shown: there the two sides differ, by `why`. An exact law has none.
+    it holds. `except_` is one that is not shown: there the two sides differ, by `why`. An exact law has none; it is
+    true wherever the values that it lets go are real numbers themselves.
     """
 
     name: str
