@@ -59,6 +59,8 @@ class Arena:
         self.keys: list[int] = []
         self.trail: dict[Use, None] = {}
         self.answers: dict[tuple[str, int], bool] = {}  # what is known of values
+        self.kinds: dict[int, Kind] = {}
+        self.weights: dict[int, int] = {}  # of values, see factoring.weight
         self.met: dict[str, Fraction] = {}  # numbers by their first digits
         self.zero, self.one = self.number(Fraction(0)), self.number(ONE)
 
@@ -113,10 +115,19 @@ class Arena:
         """Whether the tier admits the law."""
         return TIERS.index(LAWS[law].tier) <= TIERS.index(self.tier)
 
+    def drops(self, *ids: int) -> bool:
+        """Whether the tier lets values go: by exact laws only those that are defined everywhere."""
+        return self.may("cancel what may be undefined") or all(self.defined(i) for i in ids)
+
     # what is known of a value
 
     def kind(self, i: int) -> Kind:
         """The kind of a value; KindError where its arguments do not go together."""
+        if i not in self.kinds:
+            self.kinds[i] = self._kind(i)
+        return self.kinds[i]
+
+    def _kind(self, i: int) -> Kind:
         value = self.values[i]
         if value.op == "input":
             return self.inputs.get(str(value.data), NUMBER)

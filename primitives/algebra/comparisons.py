@@ -43,6 +43,8 @@ def _decided(arena: Arena, op: str, left: int, right: int) -> int:
         truth = {"less": number < other, "less_equal": number <= other, "greater": number > other,
                  "greater_equal": number >= other}[op]  # fmt: skip
         return arena.number(Fraction(int(truth)))
+    if not arena.drops(left, right):
+        return arena.value(op, (left, right))
     above = arena.add(left, arena.negative(right))
     below = arena.negative(above)
     if op.startswith("less"):

@@ -28,7 +28,9 @@ def most_frequent(arena: Arena, terms: dict[int, Fraction]) -> tuple[int, int] |
 
 def weight(arena: Arena, atom: int) -> int:
     """How much it is to write an atom, roughly."""
-    return 1 + sum(weight(arena, a) for a in arena.values[atom].args[:3])
+    if atom not in arena.weights:
+        arena.weights[atom] = min(1000, 1 + sum(weight(arena, a) for a in arena.values[atom].args[:3]))
+    return arena.weights[atom]
 
 
 def common_powers(arena: Arena, group: dict[int, Fraction]) -> dict[int, Fraction]:

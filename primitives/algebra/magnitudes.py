@@ -98,7 +98,8 @@ def maximum(arena: Arena, x: int, y: int) -> int:
     if len(numbers) > 1:
         parts = {a for a in parts if arena.as_number(a) is None} | {arena.number(max(numbers))}
     for larger, smaller in permutations(arena.order(parts), 2):
-        if {larger, smaller} <= parts and arena.nonnegative(arena.add(larger, arena.negative(smaller))):
+        may = {larger, smaller} <= parts and arena.drops(smaller)
+        if may and arena.nonnegative(arena.add(larger, arena.negative(smaller))):
             parts.discard(smaller)
     if len(parts) == 1:
         return arena.use("maximum where the larger is known", "max", (x, y), parts.pop())

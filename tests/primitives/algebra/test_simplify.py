@@ -203,3 +203,9 @@ def test_a_choice_that_leaves_a_number_to_reduce_is_a_sentence():
     text = "def f(w, g, *, lr=0.01):\n    x = where(3, lr, w)\n    return w - lr * (g * size(x))"
     with pytest.raises(ProgramError, match="f reduces a number once its choices are decided"):
         simplify(parse(text))
+
+
+@pytest.mark.parametrize("value", ["clip(arcsin(size(w)), size(w), 0)", "arccosh(g) > -0.5", "max(log(g), 1 + log(g))"])
+def test_an_exact_law_lets_nothing_go_that_is_undefined_somewhere(value: str):
+    text = f"def f(w, g, *, lr=0.01):\n    return w - lr * ({value} + g)"
+    assert difference(parse(text), simplify(parse(text), EXACT).program) is None
