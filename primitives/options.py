@@ -1,4 +1,4 @@
-"""Options of wrappers and schedules: a name, a default and the numbers that are allowed."""
+"""Options of wrappers and schedules: a name, a default and the numbers that are allowed, which are a domain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,46 @@ from dataclasses import dataclass
 
 from primitives.program import ProgramError
 from primitives.show import show_number
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """An interval of numbers that make sense for something; an open end is itself left out."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def contains(self, value: float) -> bool:
+        """Whether the number lies in it; NaN lies nowhere, and infinity only where a bound on one side is all."""
+        if math.isinf(self.low) and math.isinf(self.high):
+            return math.isfinite(value)
+        above = self.low < value if self.low_open else self.low <= value
+        return above and (value < self.high if self.high_open else value <= self.high)
+
+    def condition(self, name: str) -> str:
+        """The Python condition that the number under this name lies in it; `math` must be imported for isfinite."""
+        low, high = show_number(self.low), show_number(self.high)
+        if math.isinf(self.low) and math.isinf(self.high):
+            return f"math.isfinite({name})"
+        if math.isinf(self.high):
+            return f"{name} {'>' if self.low_open else '>='} {low}"
+        if math.isinf(self.low):
+            return f"{name} {'<' if self.high_open else '<='} {high}"
+        return f"{low} {'<' if self.low_open else '<='} {name} {'<' if self.high_open else '<='} {high}"
+
+    @property
+    def must(self) -> str:
+        """What a number must do or be, for a sentence: "must lie in [0, 1)", "must be at least 0"."""
+        low, high = show_number(self.low), show_number(self.high)
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "must be a finite number"
+        if math.isinf(self.high):
+            return f"must be {'above' if self.low_open else 'at least'} {low}"
+        if math.isinf(self.low):
+            return f"must be {'below' if self.high_open else 'at most'} {high}"
+        return f"must lie in {'(' if self.low_open else '['}{low}, {high}{')' if self.high_open else ']'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +64,14 @@ class Option:
     open_high: bool = False
     whole: bool = False  # whether only whole numbers are allowed
 
+    @property
+    def domain(self) -> Domain:
+        """The interval of the allowed numbers."""
+        return Domain(self.low, self.high, self.open_low, self.open_high)
+
     def fault(self, value: float) -> str:
         """What the number must be, where it is not; else nothing."""
-        inside = self.low < value if self.open_low else self.low <= value
-        inside &= value < self.high if self.open_high else value <= self.high
-        if inside and math.isfinite(value) and (not self.whole or value == int(value)):
+        if self.domain.contains(value) and math.isfinite(value) and (not self.whole or value == int(value)):
             return ""
         return f"{self.name} is {show_number(value)} and must be {self._wanted()}"
 
