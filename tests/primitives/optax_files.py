@@ -1,0 +1,52 @@
+"""What the tests of exported optax files share: the module of a program, and its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from primitives.export_optax import optax_source
+from primitives.program import Program
+from tests.primitives.exporting import random_arrays
+
+
+def module_of(program: Program) -> Any:
+    """The exported file, imported."""
+    module = ModuleType(f"optax_{program.name}")
+    exec(compile(optax_source(program, "made"), module.__name__, "exec"), module.__dict__)
+    return module
+
+
+def made(program: Program, *args: Any, **options: Any) -> Any:
+    """The transformation of a program."""
+    function = module_of(program).made
+    if "total_steps" in optax_source(program) and "total_steps" not in program.defaults:
+        options.setdefault("total_steps", 20)
+    return function(*args, **options)
+
+
+def by_optax(
+    program: Program, steps: int, roles: Sequence[str | None] | None = None, **options: Any
+) -> list[list[np.ndarray[Any, Any]]]:
+    """The weights after each step, on the arrays of `exporting.by_torch`, each step compiled."""
+    options |= {} if roles is None else {"roles": list(roles)}
+    transformation = optax.with_extra_args_support(made(program, **options))
+
+    @jax.jit
+    def step(params: Any, state: Any, grads: Any, value: Any) -> Any:
+        updates, state = transformation.update(grads, state, params, value=value)
+        return optax.apply_updates(params, updates), state
+
+    params = [jnp.asarray(w) for w in random_arrays(0)]
+    state = transformation.init(params)
+    path = []
+    for t in range(1, steps + 1):
+        params, state = step(params, state, [jnp.asarray(g) for g in random_arrays(t)], 0.25 * t)
+        path.append([np.asarray(w) for w in params])
+    return path
