@@ -38,15 +38,19 @@ RESTLESS = (
 )
 
 
-def head(program: Program, notes: Sequence[str] = ()) -> str:
-    """The docstring of a file with this valid program, with its quotes; `notes` are sentences on where it was found."""
+def head(program: Program, notes: Sequence[str] = (), *, torch: bool = True) -> str:
+    """The docstring of a file with this valid program, with its quotes; `notes` are sentences on where it was found.
+
+    Closures, sharding and checkpoints are spoken of where the file is for `torch`.
+    """
     found = facts(program)
     text = "\n".join(map(_indented, show(replace(program, doc="")).rstrip().split("\n")))
     sections = [
         _wrapped(program.doc or f"The optimizer {program.name}."),
         _equations(program),
         f"As a program:\n\n{text}",
-        "\n".join(map(_wrapped, [*notes, *_settings(program, notes), *_properties(program, found)])),
+        "\n".join(map(_wrapped, [*notes, *_settings(program, notes), _memory(found)])),
+        "\n".join(_properties(program, found)) if torch else "",
         "\n".join(map(_wrapped, _origin(program))),
     ]
     inside = _escaped("\n\n".join(filter(None, sections)))
@@ -91,14 +95,13 @@ def _is_reference(program: Program) -> bool:
 
 
 def _properties(program: Program, found: Facts) -> list[str]:
-    """Memory, closure, sharding, and that it moves at rest, where it does."""
+    """Closure, sharding, and that it moves at rest, where it does."""
     sentences = [
-        _memory(found),
         CLOSURES[found.closure],
         SHARDED if elementwise(program) else WHOLE,
         "" if stays_at_rest(program) else RESTLESS,
     ]
-    return [sentence for sentence in sentences if sentence]
+    return [_wrapped(sentence) for sentence in sentences if sentence]
 
 
 def _memory(found: Facts) -> str:

@@ -76,6 +76,12 @@ def test_notes_of_a_run_take_the_place_of_the_default_rate():
     assert "tune it for your task" not in said
 
 
+def test_a_file_for_something_else_does_not_speak_of_torch():
+    said = head(reference("newton"), torch=False)
+    assert not any(word in said for word in ("closure", "sharded", "checkpoint"))
+    assert "One step:" in said
+
+
 def test_a_program_without_a_short_formula_is_left_to_its_text():
     assert "One step:" not in head(PROGRAMS["by_shape(muon, ranger)"])
     lines = "".join(f"    m = sin(m) * cos(g + {i}) * m\n" for i in range(60))
