@@ -19,7 +19,7 @@ COMMANDS = {
     "inspect": "inspecting:inspect",
     "simplify": "explain:simplify_command",
     "same": "explain:same",
-    "export": "commands:export",
+    "export": "exporting:export",
     "baselines": "bars:baselines",
     "compare": "compare:compare",
     "validate": "validate:validate",

@@ -1,4 +1,4 @@
-"""The commands run, resume and export: each calls the library and prints. Imported after arguments are parsed."""
+"""The commands run and resume: each calls the library and prints. Imported after arguments are parsed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import sys
 import time
 from datetime import datetime
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,8 @@ from evosearch import arguments, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.progress import Progress, show_result
-from evosearch.resolve import resolve
 from evosearch.store import Store
 from evosearch.workers import open_workers
-from primitives.export import source
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -124,20 +121,3 @@ def _configured(args: argparse.Namespace) -> Config:
 def _changed(record: Any, **values: Any) -> Any:
     """The record with the values that were given."""
     return dataclasses.replace(record, **{key: value for key, value in values.items() if value is not None})
-
-
-def export(args: argparse.Namespace) -> None:
-    """Write a program as a stand-alone torch optimizer."""
-    program = resolve(args.program)
-    if args.class_name is not None and (not args.class_name.isidentifier() or iskeyword(args.class_name)):
-        raise ConfigError(f"'{args.class_name}' is no name for a class.")
-    path = Path(args.output)
-    if path.is_dir():
-        raise ConfigError(f"{path} is a directory; name the Python file to write.")
-    try:
-        text = source(program, args.class_name)
-        directory.write(path, text)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
-    found = re.search(r"^class (\w+)\(torch.optim.Optimizer\)", text, re.MULTILINE)
-    print(f"Wrote {path}: from {path.stem} import {found[1] if found else program.name}")

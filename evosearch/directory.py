@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import re
-from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+from evosearch import found
 from evosearch.archive import Archive, Entry
 from evosearch.config import Config, load, to_toml
+from evosearch.files import write
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
 from evosearch.store import Store
 from primitives.export import source
-from primitives.program import Program
-from primitives.readable import readable
-from primitives.text import parse, show
-from proxies import shown
+from primitives.text import show
+
+__all__ = ["began", "create", "front_csv", "reopen", "write", "write_best"]
 
 
 def create(directory: Path, config: Config) -> Store:
@@ -33,7 +32,9 @@ def create(directory: Path, config: Config) -> Store:
         write(directory / "config.toml", to_toml(config))
     except OSError as error:
         raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error
-    return Store(directory / "store.sqlite", create=True)
+    store = Store(directory / "store.sqlite", create=True)
+    store.put("began", date.today().isoformat())
+    return store
 
 
 def reopen(directory: Path) -> tuple[Config, Store]:
@@ -45,27 +46,12 @@ def reopen(directory: Path) -> tuple[Config, Store]:
     return load(directory / "config.toml"), Store(directory / "store.sqlite")
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def named(entry: Entry, name: str, proxies: int, best_rate: float) -> Program:
-    """A found program in readable form, with its name, score and learning rate in signature and docstring."""
-    program = readable(parse(entry.bred.text))
-    doc = (
-        f"Found by evosearch as candidate {entry.bred.number}; search score {entry.score:+.3f} over {entry.seeds} seeds"
-    )
-    doc += f" and {proxies} task{'s' if proxies > 1 else ''} against the tuned bar."
-    hyper = tuple((key, best_rate if key == "lr" else value) for key, value in program.hyper)
-    return replace(program, name=re.sub(r"\W", "_", name), doc=doc, hyper=hyper)
-
-
-def entry_rate(entry: Entry) -> float:
-    """The learning rate that was best on the first proxy, to three digits."""
-    return float(f"{rate(next(iter(entry.exponents.values()))):.3g}")
+def began(directory: Path) -> str:
+    """The date on which a run was begun; empty for runs of older versions."""
+    store = Store(directory / "store.sqlite")
+    when = store.get("began")
+    store.close()
+    return when or ""
 
 
 def write_best(directory: Path, archive: Archive, config: Config) -> None:
@@ -73,15 +59,10 @@ def write_best(directory: Path, archive: Archive, config: Config) -> None:
     front = archive.front()
     if not front:
         return
-    best = front[0]
-    program = named(best, "best", len(config.proxies), entry_rate(best))
-    rates = ", ".join(f"{rate(e):.2g} on {shown(name)}" for name, e in best.exponents.items())
-    notes = [
-        f"Best learning rates in the search: {rates}.",
-        f"Found under a schedule of {archive.baseline.warmup:.0%} linear warm-up, then cosine decay; use one alike.",
-    ]
+    best = found.of_entry(front[0], archive, config, began(directory))
+    program = best.program("best")
     write(directory / "best.opt", show(program))
-    write(directory / "best.py", source(program, notes=notes))
+    write(directory / "best.py", source(program, notes=best.notes()))
     write(directory / "front.csv", front_csv(front))
 
 
@@ -93,6 +74,11 @@ def front_csv(front: list[Entry]) -> str:
     for e in front:
         b = e.bred
         table.writerow(
-            [b.number, f"{e.score:.4f}", e.seeds, b.length, b.states, f"{b.cost:g}", f"{entry_rate(e):g}", b.text]
+            [b.number, f"{e.score:.4f}", e.seeds, b.length, b.states, f"{b.cost:g}", f"{_rate(e):.3g}", b.text]
         )
     return out.getvalue()
+
+
+def _rate(entry: Entry) -> float:
+    """The learning rate that was best on the first task."""
+    return rate(next(iter(entry.exponents.values())))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from evosearch import found
+from evosearch.config import ConfigError, load
 from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
 from primitives.reference import names, reference
@@ -49,9 +51,8 @@ def _leaf(spec: str) -> Program:
 
 def _of_place(spec: str) -> Program | None:
     """The program of a file or of a run; None where there is neither."""
-    place, _, which = spec.rpartition(":")
-    if place and _is(Path.is_dir, place):
-        return _of_run(Path(place), which)
+    if (in_run := place_in_run(spec)) is not None:
+        return _of_run(*in_run)
     if _is(Path.is_file, spec):
         return _of_file(Path(spec))
     if _is(Path.is_dir, spec):
@@ -82,10 +83,13 @@ def _of_file(path: Path) -> Program:
         raise ProgramError(*(f"{path}: {fault}" for fault in error.faults)) from error
 
 
-def _of_run(directory: Path, which: str) -> Program:
-    from evosearch.directory import reopen
-    from evosearch.mistakes import StoreError
+def place_in_run(spec: str) -> tuple[Path, str] | None:
+    """The directory and what is named in it, as "best" or "17"; None where `spec` names nothing in a directory."""
+    place, _, which = spec.rpartition(":")
+    return (Path(place), which) if place and _is(Path.is_dir, place) else None
 
+
+def _of_run(directory: Path, which: str) -> Program:
     if which == "best":
         if not (directory / "best.opt").is_file():
             raise ProgramError(f"{directory} has no best.opt; is it a run directory with a finished first block?")
@@ -94,24 +98,15 @@ def _of_run(directory: Path, which: str) -> Program:
         return _of_front(directory, int(match[1]))
     if not re.fullmatch(r"-?\d+", which):
         raise ProgramError(f"'{which}' names no program of {directory}; use best, front[0] or a candidate's number.")
-    try:
-        _, store = reopen(directory)
-    except StoreError as error:
-        raise ProgramError(str(error)) from error
-    row = store.row(int(which))
-    store.close()
-    if row is None or not row.bred.text:
-        raise ProgramError(f"{directory} has no candidate {which}.")
-    return parse(row.bred.text)
+    return found.of_number(directory, int(which)).program()
 
 
 def _of_front(directory: Path, index: int) -> Program:
-    import csv
-
-    if not (directory / "front.csv").is_file():
-        raise ProgramError(f"{directory} has no front.csv; is it a run directory with a finished first block?")
-    with open(directory / "front.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = found.front(directory)
     if index >= len(rows):
         raise ProgramError(f"the front of {directory} has {len(rows)} programs, numbered from 0.")
-    return parse(rows[index]["text"])
+    try:
+        tasks = load(directory / "config.toml").proxies
+    except ConfigError as error:
+        raise ProgramError(str(error)) from error
+    return found.of_front(rows[index], tasks).program()
