@@ -38,9 +38,9 @@ def the_closure_runs_first(s: Specimen) -> None:
         return seen[-1][2]
 
     with torch.no_grad():
-        found = optimizer.step(closure)
+        found: Any = optimizer.step(closure)
         assert not torch.is_grad_enabled()
-    assert float(found) == float(seen[0][2])
+    assert float(found.detach()) == float(seen[0][2].detach())
     assert all(enabled for enabled, *_ in seen)
     step(s, twin, twins, tensors(1))
     assert_bits(params, twins)
@@ -123,6 +123,20 @@ def low_precision_is_only_in_the_weights(s: Specimen) -> None:
                 q.data.copy_(p)
         assert all(p.dtype == dtype for p in params)
         assert_bits(states(optimizer), states(twin))
+
+
+def the_default_type_does_not_matter(s: Specimen) -> None:
+    """Where torch's default is float64, the step over float32 is the same, and so are the types of states."""
+    params, twins = parameters(dtype=torch.float32), parameters(dtype=torch.float32)
+    optimizer, twin = s.make(params), s.make(twins)
+    run(s, twin, twins, [1, 2, 3])
+    torch.set_default_dtype(torch.float64)
+    try:
+        run(s, optimizer, params, [1, 2, 3])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_bits(params, twins)
+    assert_bits(states(optimizer), states(twin))
 
 
 def gradients_are_left_alone(s: Specimen) -> None:
@@ -232,6 +246,7 @@ STEPS = [
     Item(states_are_made_lazily),
     Item(states_are_tensors_or_numbers),
     Item(low_precision_is_only_in_the_weights, _by_gradient),
+    Item(the_default_type_does_not_matter),
     Item(gradients_are_left_alone, _by_gradient),
     Item(weights_stay_where_they_are),
     Item(empty_tensors_change_nothing),

@@ -9,11 +9,13 @@ ALL = "        for _, w in ready:\n"
 MOVE = "        w.copy_(new)\n"
 RATE = '        lr = group["lr"].reshape(()) if isinstance(group["lr"], Tensor) else group["lr"]\n'
 SIGN = '-w.grad.to(kind) if group["maximize"] else w.grad.to(kind)'
+IN_GROUPS = 'for group in given["param_groups"]'
 METHOD = "    def start("
 REFUSED = '"foreach", "capturable", "differentiable", "fused"'
 AUTOCAST = "torch.autocast(w.device.type, enabled=False), "
 STRANGE = "if w.grad.layout != torch.strided or w.grad.is_complex():"
-LOADED = "value.to(w.device) if isinstance(value, Tensor) else value"
+LOADED = "kept.to(w.device)"
+COUNTED = "value if isinstance(value, Tensor) else torch.tensor(float(value))"
 NEW = "new = w - lr"
 
 
@@ -76,7 +78,8 @@ STEPS = (
     right("states_are_made_lazily", ADDED, added("[self.start(self.defaults, w) for w in param_group['params']]")),
     right("states_are_made_lazily", 't = state["step"] + 1', 't = sum(x["step"] for x in self.state.values()) + 1'),
     right("states_are_made_lazily", "if w.grad is not None", "if self.state[w] is not None and w.grad is not None"),
-    right("states_are_tensors_or_numbers", "torch.zeros((), device", "torch.zeros(1, device"),
+    right("states_are_tensors_or_numbers", "torch.zeros((), dtype", "torch.zeros(1, dtype"),
+    right("the_default_type_does_not_matter", "torch.zeros((), dtype=torch.float32, ", "torch.zeros((), "),
     right("low_precision_is_only_in_the_weights", "torch.promote_types(w.dtype, torch.float32)", "w.dtype"),
     right("low_precision_is_only_in_the_weights", MOVE, "        w.sub_((w - new).to(w.dtype))\n"),
     right("gradients_are_left_alone", SIGN, "w.grad.add_(group['weight_decay'] * w)"),
@@ -93,7 +96,7 @@ STEPS = (
 )
 
 SAVING = (
-    right("state_dicts_come_back_bit_for_bit", LOADED, "value.to(w.dtype)"),
+    right("state_dicts_come_back_bit_for_bit", LOADED, "kept.to(w.dtype)"),
     right(
         "state_dicts_come_back_bit_for_bit",
         METHOD,
@@ -102,7 +105,7 @@ SAVING = (
         ("(1 - beta2**t).sqrt()", "(1 - beta2**t).sqrt() + 0.01 * getattr(self, 't_last', 0)"),
         (MOVE, f"{MOVE}        self.t_last = float(t)\n"),
     ),
-    right("loading_keeps_types", LOADED, "value.to(w.dtype) if value.ndim else value"),
+    right("loading_keeps_types", LOADED, "kept.to(w.dtype) if kept.ndim else kept"),
     right(
         "copies_go_on_alike",
         METHOD,
@@ -158,3 +161,39 @@ TOOLS = (
 )
 
 FAULTS = (*GROUPS, *STEPS, *SAVING, *MODES, *TOOLS)
+
+MACHINERY_FAULTS = (
+    right("errors_are_raised", "value.numel() != 1", "value.numel() > 9"),
+    right("errors_are_raised", "if sum(options", "if not options and sum(options"),
+    right("it_goes_in_the_right_direction", SIGN, "w.grad.to(kind)"),
+    right(
+        "it_goes_in_the_right_direction", MOVE, "        w.as_strided(w.shape, new.contiguous().stride()).copy_(new)\n"
+    ),
+    right("foreach_matches_the_loop", RATE, rate('lr = lr * 1.01 if group["foreach"] else lr')),
+    right("groups_have_their_rates", MOVE, f'{MOVE}        [p.mul_(0.9) for p in self.param_groups[-1]["params"]]\n'),
+    right(
+        "without_gradients_nothing_happens",
+        "if w.grad is not None",
+        "if self.state[w] is not None or w.grad is not None",
+    ),
+    right("state_dicts_are_deterministic", LOADED, "kept + 1e-3"),
+    right("states_load_with_and_without_names", IN_GROUPS, f"{IN_GROUPS} if 'param_names' in group"),
+    right("states_load_into_other_types", "w.copy_(new)", "w.data = new"),
+    right("a_counter_may_be_a_number", COUNTED, "value"),
+    right(
+        "copies_have_all_attributes",
+        METHOD,
+        f"    def __getstate__(self) -> Any:\n        return self.__dict__ | {{'more': 1}}\n\n{METHOD}",
+    ),
+    right("a_step_makes_states", ALL, f"        ready = [x for x in ready if x[1].numel()]\n{ALL}"),
+)
+
+COUNTS = '        state["n"] = state.get("n", 0) + 1\n        new = new + 0 * state["n"]\n'
+COMPILE_FAULTS = (
+    right("a_step_is_one_graph", 't = state["step"] + 1', 't = state["step"] + (1 if state["step"] < 9 else 2)'),
+    right("a_step_is_one_graph", MOVE, f"{COUNTS}{MOVE}"),
+    right("states_may_be_made_in_the_graph", MOVE, f"{COUNTS}{MOVE}"),
+    right("fused_does_as_the_plain_step", RATE, rate('lr = lr * 1.01 if group["fused"] else lr')),
+    right("without_a_compiler_fused_is_plain", "        if fused:\n", "        if foreach:\n"),
+    right("without_a_compiler_fused_is_plain", RATE, rate('group["fused"] and warnings.warn("does not compile")')),
+)

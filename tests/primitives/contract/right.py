@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -30,7 +31,8 @@ class Keeping(torch.optim.Optimizer):
         keys = [key for group in given["param_groups"] for key in group["params"]]
         for key, w in zip(keys, params, strict=True):
             for name, value in given["state"].get(key, {}).items():
-                self.state[w][name] = value.to(w.device) if isinstance(value, Tensor) else value
+                kept = value if isinstance(value, Tensor) else torch.tensor(float(value))
+                self.state[w][name] = kept.to(w.device)
 
 
 class Right(Keeping):
@@ -57,6 +59,8 @@ class Right(Keeping):
     ) -> None:
         options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
         flags = (maximize, foreach, capturable, differentiable, fused)
+        if fused:
+            warnings.warn("Right does not compile: the plain step is taken.", stacklevel=2)
         super().__init__(params, {**options, **dict(zip(FLAGS, flags, strict=True))})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -89,7 +93,7 @@ class Right(Keeping):
         device = w.device if group["capturable"] else torch.device("cpu")
         kind = torch.promote_types(w.dtype, torch.float32)
         state = {
-            "step": torch.zeros((), device=device),
+            "step": torch.zeros((), dtype=torch.float32, device=device),
             "decayed": torch.ones((), dtype=torch.float64, device=device),
             "m": torch.zeros_like(w, dtype=kind),
             "v": torch.zeros_like(w, dtype=kind),

@@ -64,7 +64,7 @@ class Sharp(Keeping):
             w.copy_(old)
             state = self.state[w]
             if not state:
-                state["step"] = torch.zeros(())
+                state["step"] = torch.zeros((), dtype=torch.float32)
                 state["m"] = torch.zeros_like(w, dtype=torch.promote_types(w.dtype, torch.float32))
             state["step"] += 1
             state["m"].mul_(0.9).add_(w.grad, alpha=sign)

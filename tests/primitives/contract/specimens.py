@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from primitives.domains import domains
 from primitives.expressions import program_of
 from primitives.facts import facts
 from primitives.optimizer import to_torch
@@ -70,9 +72,15 @@ class Specimen:
         return self.closure != "no" and not self.reads_loss
 
     @property
-    def documentation(self) -> str:
-        """The docstrings of the class and its file."""
-        return f"{sys.modules[self.optimizer.__module__].__doc__}\n{self.optimizer.__doc__}"
+    def restless(self) -> bool:
+        """Whether the docstrings of the class or its file say that it may move at lr = 0 and zero gradients."""
+        return restless(self.optimizer)
+
+
+def restless(optimizer: Any) -> bool:
+    """Whether the docstrings of a class or its file say that it may move at lr = 0 and zero gradients."""
+    text = f"{sys.modules[optimizer.__module__].__doc__} {optimizer.__doc__}"
+    return "lr = 0 with zero gradients may move" in " ".join(text.split())
 
 
 def texts() -> tuple[str, ...]:
@@ -101,7 +109,7 @@ def specimen(name: str, program: Program) -> Specimen:
         lambda: to_torch(program),
         lr=hyper["lr"],
         others={key: other(key, value) for key, value in hyper.items()},
-        wrong=tuple(wrong(hyper)),
+        wrong=tuple(wrong(program)),
         closure=facts(program).closure,
         reads_loss=bool(reads_loss),
         coupled=bool(ops & COUPLING) or bool(reads_loss),
@@ -125,12 +133,15 @@ def other(name: str, value: float) -> float:
     return 1 + (value - 1) / 2 if value > 1 else value / 2 if value == 1 else value * 1.5
 
 
-def wrong(hyper: Mapping[str, float]) -> list[tuple[str, Any]]:
-    """Values that every program refuses: a negative rate, decays outside [0, 1], what is no number."""
+def wrong(program: Program) -> list[tuple[str, Any]]:
+    """Values that are refused: what is no number, decays outside [0, 1], what lies outside of the name's domain."""
+    hyper = dict(program.hyper)
     decays = [name for name in hyper if name.startswith("beta") or name == "rho"]
     found: list[tuple[str, Any]] = [("lr", -1.0), ("lr", torch.tensor([0.1, 0.1]))]
     found += [(name, value) for name in hyper for value in (float("nan"), "0.1")]
-    return found + [(name, value) for name in decays for value in (-0.1, 1.1)]
+    found += [(name, value) for name in decays for value in (-0.1, 1.1)]
+    ends = [(name, end) for name, domain in domains(program).items() for end in (domain.low - 1, domain.high + 1)]
+    return found + [(name, end) for name, end in ends if math.isfinite(end)]
 
 
 Check = Callable[[Specimen], None]

@@ -1,0 +1,57 @@
+"""Compiled steps of exported optimizers: a few in each run, all of them under -m slow."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.primitives.contract.broken import Broken, broken, twin
+from tests.primitives.contract.checks_compile import COMPILE, FUSED
+from tests.primitives.contract.faults import COMPILE_FAULTS
+from tests.primitives.contract.specimens import exported, program, specimen, texts
+
+CHECKS = {check.__name__: check for check in (*COMPILE, *FUSED)}
+QUICK = ("sgd", "nadam", "muon", "rprop", "clip_norm(adamw, max_norm=1)")
+FUSED_QUICK = ("adamw",)
+NAMES = [name for name in texts() if specimen(name, program(name)).closure == "no"]
+
+needs_a_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="there is no C++ compiler"
+)
+
+
+def some(names: tuple[str, ...]) -> list[object]:
+    """All programs, those that are not named as slow tests."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in NAMES]
+
+
+@pytest.mark.parametrize("check", [check.__name__ for check in COMPILE])
+@pytest.mark.parametrize("name", some(QUICK))
+def test_an_exported_optimizer_compiles(name: str, check: str) -> None:
+    CHECKS[check](exported(name))
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", some(FUSED_QUICK))
+def test_an_exported_optimizer_fuses(name: str) -> None:
+    CHECKS["fused_does_as_the_plain_step"](exported(name))
+
+
+def test_without_a_compiler_it_falls_back() -> None:
+    CHECKS["without_a_compiler_fused_is_plain"](exported("lion"))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_right_optimizer_passes(check: str) -> None:
+    CHECKS[check](twin("Right"))
+
+
+@pytest.mark.parametrize("fault", COMPILE_FAULTS, ids=lambda fault: fault.check)
+def test_a_broken_optimizer_is_noticed(fault: Broken) -> None:
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        CHECKS[fault.check](broken(fault))
+
+
+def test_every_check_has_a_fault_to_notice() -> None:
+    assert {fault.check for fault in COMPILE_FAULTS} == {*CHECKS}
