@@ -197,3 +197,12 @@ COMPILE_FAULTS = (
     right("without_a_compiler_fused_is_plain", "        if fused:\n", "        if foreach:\n"),
     right("without_a_compiler_fused_is_plain", RATE, rate('group["fused"] and warnings.warn("does not compile")')),
 )
+
+RANK = "(torch.distributed.is_initialized() and torch.distributed.get_rank())"
+LOCAL = "(w.grad.to_local() if hasattr(w.grad, 'to_local') else w.grad)"
+RANK_FAULTS = (
+    right("replicated", RATE, rate(f"lr = lr * (1 + {RANK})")),
+    right("sharded", SIGN, f"w.grad / (1 + {LOCAL}.norm())"),
+    right("checkpointed", LOADED, "kept + 1e-3"),
+    sharp("refused", "isinstance(w, DTensor)", "w is None"),
+)

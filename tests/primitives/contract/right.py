@@ -59,9 +59,9 @@ class Right(Keeping):
     ) -> None:
         options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
         flags = (maximize, foreach, capturable, differentiable, fused)
+        super().__init__(params, {**options, **dict(zip(FLAGS, flags, strict=True))})
         if fused:
             warnings.warn("Right does not compile: the plain step is taken.", stacklevel=2)
-        super().__init__(params, {**options, **dict(zip(FLAGS, flags, strict=True))})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Checks the options, then adds the group."""

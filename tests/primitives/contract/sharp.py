@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from tests.primitives.contract.right import FLAGS, Keeping, check
 
@@ -44,6 +45,8 @@ class Sharp(Keeping):
         if options["role"] not in (None, "vector", "hidden"):
             raise ValueError(f"There is no role {options['role']}.")
         super().add_param_group(param_group)
+        if any(isinstance(w, DTensor) for w in self.param_groups[-1]["params"]):
+            raise ValueError("Sharp takes a norm of the whole model, so it cannot step DTensors.")
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
