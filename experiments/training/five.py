@@ -49,7 +49,17 @@ CENTRES = {ADAMW: 3e-3} | {name: entry.lr for name, entry in FIVE.items()}
 def export(name: str, folder: Path) -> str:
     """Write the stand-alone file of one of the five; what `--optimizer` calls it."""
     path = folder / f"{name}.py"
-    command = ["evosearch", "export", FIVE[name].program, "-o", str(path), "--class", "Exported"]
+    command = [
+        sys.executable,
+        "-m",
+        "evosearch.cli",
+        "export",
+        FIVE[name].program,
+        "-o",
+        str(path),
+        "--class",
+        "Exported",
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return f"{path}:Exported"
 
