@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from primitives.export_header import header
+from primitives.export_head import head
 from primitives.export_live import live_calls
 from primitives.export_variants import export_variants
 from primitives.optax_factory import Factory
@@ -19,7 +19,9 @@ from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
 
 PARTS = Path(__file__).with_name("jax_parts.py")
-MODULE = frozenset("annotations math Any Generator NamedTuple Sequence jax jnp optax Array ArrayLike float".split())
+MODULE = frozenset(
+    "annotations math Any Generator NamedTuple Sequence jax jnp optax Array ArrayLike Number float".split()
+)
 FACTORY = frozenset(
     "learning_rate base_lr base total_steps roles output_last init start update moved params updates state value "
     "extra count index leaves tree rows changes states role lr t w g".split()
@@ -47,7 +49,7 @@ def optax_source(program: Program, name: str | None = None, *, notes: Sequence[s
     factory = Factory(program, function, steps, names)
     code = [*(step.function() for step in steps), factory.state(), factory.function()]
     parts = _parts_for({part for step in steps for part in step.body.parts} | factory.parts())
-    blocks = [f"{header(program, notes)}\n\n{_imports([*code, *parts])}", *code, *parts]
+    blocks = [f"{head(program, notes, torch=False)}\n\n{_imports([*code, *parts])}", *code, *parts]
     return "\n\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
 
@@ -66,7 +68,8 @@ def _imports(blocks: list[str]) -> str:
             "import jax.numpy as jnp",
             "import optax",
             "from jax import Array",
-            "from jax.typing import ArrayLike",
+            "from jax.typing import ArrayLike\n",
+            "Number = float | Array  # an array without dimensions, where it is traced",
         ]
     )
 

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+Number = float | Array  # an array without dimensions, where it is traced
+
 
 def wide(x: ArrayLike) -> Array:
     """A tensor in the precision in which it is computed with: float32 at least."""
@@ -50,10 +52,11 @@ def as_tensor(x: ArrayLike, old: Array, output_last: bool) -> Array:
 def roles_of(params: Any, roles: Any) -> list[str]:
     """What each tensor is for: as `roles` says, else a matrix is hidden and all else a vector."""
     leaves = jax.tree.leaves_with_path(params)
+    tree: Any = jax.tree.structure(params)
     if callable(roles):
         given = [roles(jax.tree_util.keystr(path, simple=True, separator="/")) for path, _ in leaves]
     else:
-        given = [None] * len(leaves) if roles is None else jax.tree.structure(params).flatten_up_to(roles)
+        given = [None] * len(leaves) if roles is None else tree.flatten_up_to(roles)
     for role in given:
         if role not in (None, "hidden", "embedding", "head", "vector"):
             raise ValueError(f"'{role}' is no role of a tensor; the roles are hidden, embedding, head, vector.")
@@ -75,9 +78,9 @@ def run_together(steps: Sequence[Generator[Array, Array, Any]]) -> list[Any]:
     return results
 
 
-def orthogonalize(x: Array, steps: float, a: float | Array, b: float | Array, c: float | Array) -> Array:
+def orthogonalize(x: Array, steps: Number, a: Number, b: Number, c: Number) -> Array:
     """Newton-Schulz steps X <- a X + (b A + c A A) X with A = X X', after X = x / norm(x). Jordan 2024."""
-    x = x / jnp.maximum(jnp.linalg.norm(x), 1e-30)
+    x = x / jnp.maximum(jnp.linalg.vector_norm(x), 1e-30)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(max(0, min(20, int(steps)))):
@@ -86,7 +89,7 @@ def orthogonalize(x: Array, steps: float, a: float | Array, b: float | Array, c:
     return x.T if tall else x
 
 
-def inv_root(x: Array, p: float | Array, eps: float | Array) -> Array:
+def inv_root(x: Array, p: Number, eps: Number) -> Array:
     """(x + eps I)^(-1/p) of a symmetric matrix by its eigenvalues, negative ones as zero; nan if x is not finite."""
     finite = jnp.isfinite(x).all()
     values, vectors = jnp.linalg.eigh(jnp.where(finite, x, 0))

@@ -1,14 +1,15 @@
 """The body of a program as readable JAX code: one line a statement, which may be traced.
 
-What a primitive is in JAX follows from what it is in torch; EXCEPT lists the few that are named otherwise. A number is
-an array without dimensions or, where it depends on constants only, perhaps a Python number: where Python would raise
-and the language gives nan or inf (1 / 0, the root of -1), OF_NUMBERS has another form. A sum over all tensors of the
-model is a `yield`: the term of this tensor goes out, the total comes back.
+What a primitive is in JAX follows from what it is in torch; EXCEPT lists those that are written otherwise, sums among
+them: JAX seldom has float64. A number is an array without dimensions or, where it depends on constants only, perhaps a
+Python number: where Python would raise and the language gives nan or inf (1 / 0, the root of -1), OF_NUMBERS has
+another form. A sum over all tensors of the model is a `yield`: the term of this tensor goes out, the total comes back.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +29,13 @@ COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PARTS = frozenset("orthogonalize inv_root".split())  # functions of jax_parts.py
 EXCEPT = {
     "cbrt": "jnp.cbrt(x)",
-    "norm": "jnp.linalg.norm(x)",
+    "sum": "jnp.sum(x)",
+    "mean": "jnp.mean(x)",
+    "norm": "jnp.linalg.vector_norm(x)",
+    "rms": "jnp.sqrt(jnp.mean(jnp.square(x)))",
+    "dot": "jnp.sum(x * y)",
+    "global_norm": "jnp.sqrt((yield jnp.sum(jnp.square(x))))",
+    "global_dot": "(yield jnp.sum(x * y))",
     "size": "x.size",
     "row_mean": "jnp.mean(x, axis=0, keepdims=True)",
     "column_mean": "jnp.mean(x, axis=1, keepdims=True)",
@@ -63,9 +70,7 @@ class _Value:
 
 def template(p: Primitive) -> str:
     """What a primitive is in JAX, over its argument names; empty for what is written out."""
-    return EXCEPT.get(p.name) or p.torch.partition(" | ")[0].replace(".double()", "").replace("torch.", "jnp.").replace(
-        "math.", "jnp."
-    )
+    return EXCEPT.get(p.name) or re.sub(r"\b(torch|math)\.", "jnp.", p.torch.partition(" | ")[0])
 
 
 def body(program: Program, names: Mapping[str, str], keep: Collection[str] = ()) -> Body:

@@ -36,7 +36,7 @@ class Factory:
     def state(self) -> str:
         """The class of the state."""
         what = "The number of steps done" + (", and for each state a tree like the parameters." if self.states else ".")
-        fields = ["count: Array", *(f"{name}: Any" for name in self.states)]
+        fields = ["count: Array  # type: ignore[assignment]", *(f"{name}: Any" for name in self.states)]
         return "\n".join([f"class {self.class_name}(NamedTuple):", f'    """{what}"""', "", *_indented(fields, 4)])
 
     def function(self) -> str:
@@ -54,7 +54,7 @@ class Factory:
         if self.base:
             sentence = f"{self.name} reads base_lr: give the constant that the schedule learning_rate comes from."
             lines += ["    base = learning_rate if base_lr is None else base_lr", "    if callable(base):"]
-            lines += [f'        raise ValueError("{sentence}")']
+            lines += [f'        raise TypeError("{sentence}")']
         return "\n".join([*lines, "", *self.init(), "", *self.update(), "", f"    return {kind}(init, update)"])
 
     def title(self) -> list[str]:
@@ -93,9 +93,11 @@ class Factory:
         text = "\n".join(body)
         shape = "rows" in text or "columns" in text
         role = "role" in text
-        rows = "start(wide(w)) for w in leaves"
+        rows = "start(wide(w)) for w in jax.tree.leaves(params)"
         if role:
-            rows = "start(wide(w), role) for w, role in zip(leaves, roles_of(params, roles), strict=True)"
+            rows = (
+                "start(wide(w), role) for w, role in zip(jax.tree.leaves(params), roles_of(params, roles), strict=True)"
+            )
         return [
             f"    def start(w: Array{', role: str' if role else ''}) -> tuple[Any, ...]:",
             '        """The states of one tensor before the first step."""',
@@ -103,7 +105,7 @@ class Factory:
             *body,
             "",
             head,
-            "        leaves, tree = jax.tree.flatten(params)",
+            "        tree: Any = jax.tree.structure(params)",
             f"        rows = [{rows}]",
             f"        return {self.class_name}(jnp.zeros([], jnp.int32), *trees(tree, rows, {len(self.states)}))",
         ]
@@ -119,8 +121,8 @@ class Factory:
         if "lr" in self.numbers:
             lines += ["        lr = learning_rate(state.count) if callable(learning_rate) else learning_rate"]
         lines += ["        t = count.astype(float)"] if "t" in self.numbers else []
-        trees = ["updates", *(f"state.{name}" for name in self.states)]
-        items = ["leaves", *(f"tree.flatten_up_to({each})" for each in trees)]
+        trees = ["params", "updates", *(f"state.{name}" for name in self.states)]
+        items = [f"tree.flatten_up_to({each})" for each in trees]
         items += ["roles_of(params, roles)"] if self.role else []
         new = "[moved(*row) for row in rows]"
         new = f"run_together({new})" if self.generator else new
@@ -129,7 +131,7 @@ class Factory:
             "",
             *self.moved(),
             "",
-            "        leaves, tree = jax.tree.flatten(params)",
+            "        tree: Any = jax.tree.structure(params)",
             *exploded("        rows = zip(", [*items, "strict=True"], ")"),
             f"        changes, *states = trees(tree, {new}, {1 + len(self.states)})",
             f"        return changes, {self.class_name}(count, *states)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from primitives.export_variants import Variant
 from primitives.inference import state_kinds
 from primitives.jax_text import body
-from primitives.kinds import TENSOR, Kind
+from primitives.kinds import PER_TENSOR, TENSOR, Kind
 from primitives.program import READABLE, Program, State, calls, expressions
 from primitives.python_text import exploded
 from primitives.roles import CONSTANTS
@@ -46,7 +46,7 @@ class Step:
         arrays, numbers = self.arguments()
         typed = [f"{self.names[name]}: Array" for name in arrays]
         typed += ["*"] if numbers else []
-        typed += [f"{self.names.get(name, name)}: {'Array' if name == 't' else 'float | Array'}" for name in numbers]
+        typed += [f"{self.names.get(name, name)}: {'Array' if name == 't' else 'Number'}" for name in numbers]
         result = f"tuple[{', '.join(['Array'] * (1 + len(self.kinds)))}]" if self.kinds else "Array"
         result = f"Generator[Array, Array, {result}]" if self.generator else result
         lines = exploded(f"def {self.name}(", typed, f") -> {result}:")
@@ -89,6 +89,8 @@ class Step:
                 items.append(name)
             elif self.matrix and self.kinds[state] == TENSOR:
                 items.append(f"fitted(as_tensor(new_{name}, {name}, output_last), {name})")
+            elif self.matrix and self.kinds[state] == PER_TENSOR:  # may be a matrix of one
+                items.append(f"fitted(jnp.reshape(new_{name}, ()), {name})")
             else:
                 items.append(f"fitted(new_{name}, {name})")
         return items

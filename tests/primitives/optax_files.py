@@ -9,11 +9,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+import optax  # type: ignore[import-untyped]
 
 from primitives.export_optax import optax_source
 from primitives.program import Program
+from tests.primitives import test_export_matrices, test_export_variants
+from tests.primitives.exporting import PROGRAMS as PLAIN
 from tests.primitives.exporting import random_arrays
+
+MATRICES = {f"matrices_{name}": program for name, program in test_export_matrices.PROGRAMS.items()}
+VARIANTS = {f"variants_{name}": program for name, program in test_export_variants.PROGRAMS.items()}
+PROGRAMS = PLAIN | MATRICES | VARIANTS
 
 
 def module_of(program: Program) -> Any:
@@ -35,7 +41,7 @@ def by_optax(
     program: Program, steps: int, roles: Sequence[str | None] | None = None, **options: Any
 ) -> list[list[np.ndarray[Any, Any]]]:
     """The weights after each step, on the arrays of `exporting.by_torch`, each step compiled."""
-    options |= {} if roles is None else {"roles": list(roles)}
+    options |= {"roles": list(roles)} if roles and "roles: Any" in optax_source(program) else {}
     transformation = optax.with_extra_args_support(made(program, **options))
 
     @jax.jit
