@@ -63,10 +63,11 @@ def parser() -> Parser:
     inspect.add_argument("--graph", metavar="FILE", help="draw its responses and the flow of its values (.png, .svg)")
     _add_simplify(commands.add_parser("simplify", help="the shortest program that does the same, and by which laws"))
     _add_same(commands.add_parser("same", help="whether two programs are one map: exit code 0 yes, 1 no, 3 undecided"))
-    export = commands.add_parser("export", help="a program as a stand-alone torch optimizer")
+    export = commands.add_parser("export", help="a program as a stand-alone torch optimizer, or for optax")
     export.add_argument("program", metavar="PROGRAM", help="a name, an expression, a file or DIR:best")
     export.add_argument("-o", "--output", metavar="FILE", required=True, help="the Python file to write")
-    export.add_argument("--class", dest="class_name", metavar="NAME", help="name of the class")
+    export.add_argument("--target", choices=("torch", "optax"), default="torch", help="what it is for (default torch)")
+    export.add_argument("--class", dest="class_name", metavar="NAME", help="name of the class, for optax the function")
     baselines = commands.add_parser(
         "baselines", help="the tuned AdamW, NAdamW and Lion that searches are measured against"
     )

@@ -1,4 +1,4 @@
-"""The command `export`: a program as a stand-alone torch optimizer; that of a run comes with what the search knows."""
+"""The command `export`: a program as a stand-alone file; that of a run comes with what the search knows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from evosearch.config import ConfigError
 from evosearch.files import write
 from evosearch.resolve import place_in_run, resolve
 from primitives.export import source
+from primitives.export_optax import optax_source
 
 
 def export(args: argparse.Namespace) -> None:
@@ -19,13 +20,14 @@ def export(args: argparse.Namespace) -> None:
     if args.class_name is not None and (not args.class_name.isidentifier() or iskeyword(args.class_name)):
         raise ConfigError(f"'{args.class_name}' is no name for a class.")
     path = arguments.output(args.output)
-    text = source(program, args.class_name, notes=notes(args.program))
+    write_source = optax_source if args.target == "optax" else source
+    text = write_source(program, args.class_name, notes=notes(args.program))
     try:
         write(path, text)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
-    name = re.search(r"^class (\w+)\(torch.optim.Optimizer\)", text, re.MULTILINE)
-    print(f"Wrote {path}: from {path.stem} import {name[1] if name else program.name}")
+    name = re.search(r"^class (\w+)\(ListOptimizer\)|^def (\w+)\(\s*learning_rate:", text, re.MULTILINE)
+    print(f"Wrote {path}: from {path.stem} import {name[1] or name[2] if name else program.name}")
 
 
 def notes(spec: str) -> list[str]:

@@ -35,7 +35,7 @@ def optax_source(program: Program, name: str | None = None, *, notes: Sequence[s
     """
     function = _free(program.name) if name is None else name
     if function != _free(function):
-        raise ValueError(f"'{function}' cannot be the name of the function.")
+        raise ProgramError(f"'{function}' cannot be the name of the function; choose another.")
     variants, keep = export_variants(program)
     asked = sorted({c.op for v in variants for c in live_calls(v.program, keep) if PRIMITIVES[c.op].form == "oracle"})
     if asked:
