@@ -84,7 +84,8 @@ def capturable_reads_nothing_back(s: Specimen) -> None:
     """It steps tensors that have no numbers to read, and all of its states are such tensors."""
     with FakeTensorMode():
         params = [nn.Parameter(torch.empty(shape)) for shape in SHAPES]
-        optimizer = s.make(params, capturable=True, lr=torch.empty(()))
+        optimizer = s.make(params, capturable=True)
+        optimizer.param_groups[0]["lr"] = torch.empty(())  # which a constructor may look at, but no step
         for p in params:
             p.grad = torch.empty_like(p)
         closure: Any = (lambda: torch.empty(())) if s.closure != "no" else None
@@ -99,7 +100,8 @@ def a_differentiable_step_has_a_derivative(s: Specimen) -> None:
 
     def after(lr: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         params = [w.clone() for w in inputs[:2]]
-        optimizer = s.make(params, lr=lr, differentiable=True)
+        group = {"params": params, "initial_lr": s.lr, "base_lr": s.lr}  # where lr started from is a constant
+        optimizer = s.make([group], lr=lr, differentiable=True)
         for grads in (inputs[2:4], inputs[4:]):
             for p, g in zip(params, grads, strict=True):
                 p.grad = g

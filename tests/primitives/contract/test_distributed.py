@@ -77,7 +77,7 @@ def cases() -> list[Case]:
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """One run of two processes for all tests."""
     folder: Path = tmp_path_factory.mktemp("ranks")
-    spawn(rank, args=(folder, cases()), nprocs=2)
+    spawn(rank, args=(folder, cases()), nprocs=2)  # type: ignore[no-untyped-call]
     return [torch.load(folder / f"rank{i}.pt") for i in (0, 1)]
 
 
