@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
 import keyword
 import re
-import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 
 from primitives.export_class import Optimizer
+from primitives.export_head import elementwise, head
 from primitives.export_live import live_calls
 from primitives.export_parts import names_of_parts, parts_for
 from primitives.export_update import Update
 from primitives.export_variants import export_variants
 from primitives.program import Program
 from primitives.table import PRIMITIVES
-from primitives.text import show
 from primitives.torch_text import safe_names
 
 TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 TAKEN = {
     *dir(builtins),
-    *"torch math Tensor Any Callable Generator Sequence ParamsT minimum maximum".split(),
-    *"self params group state w g closure loss ready updates update new role oracle".split(),
+    *"torch math Tensor Any Callable Generator Sequence ParamsT dataclass functools warnings chain".split(),
+    *"self params group state w g closure loss bucket buckets updates update new term oracle role".split(),
     *names_of_parts(),
 }
 
@@ -34,13 +31,15 @@ def source(program: Program, class_name: str | None = None, *, notes: Sequence[s
     name = _class_name(program.name) if class_name is None else class_name
     if not name.isidentifier() or keyword.iskeyword(name) or name in {*TAKEN, *PRIMITIVES}:
         raise ValueError(f"'{name}' cannot be the name of a class.")
-    code = _code(program, name)
-    parts = [_docstring(program, notes), _imports("\n".join(code)), *code]
-    return "\n\n\n".join(part.strip("\n") for part in parts).replace("\n\n\n", "\n\n", 1) + "\n"
+    rules, rest = _code(program, name)
+    code = "\n\n\n".join([*rules, *rest])
+    common = "\n\n\n".join(parts_for(code))
+    text = "\n\n\n".join([head(program, notes), _imports(f"{code}\n{common}"), *rules, common, *rest])
+    return text.replace("\n\n\n", "\n\n", 1) + "\n"
 
 
-def _code(program: Program, class_name: str) -> list[str]:
-    """The functions and the class of the file."""
+def _code(program: Program, class_name: str) -> tuple[list[str], list[str]]:
+    """The rules of single tensors; then helpers, functions of lists and the class."""
     variants, keep = export_variants(program)
     names = safe_names(program)
     for variant in variants:
@@ -48,27 +47,32 @@ def _code(program: Program, class_name: str) -> list[str]:
     asked = {call.op for v in variants for call in live_calls(v.program, keep)}
     oracles = {op for op in asked if PRIMITIVES[op].form == "oracle"}
     loss = ("SmoothLoss" if oracles & TWICE else "Loss") if oracles else ""
-    taken = {*TAKEN, *PRIMITIVES, class_name, "new_w", *(f"new_{names[name]}" for name in program.state_names)}
+    taken = {*TAKEN, *PRIMITIVES, class_name, *(f"new_{names[name]}" for name in program.state_names)}
     updates = []
     for variant in variants:
         name = "_".join(filter(None, (program.name, variant.label)))
-        while name in taken:
+        while {name, f"{name}_rule"} & taken:
             name += "_"
-        taken.add(name)
+        taken |= {name, f"{name}_rule"}
         updates.append(Update(variant, name, names, keep, loss))
-    optimizer = Optimizer(program, class_name, updates, names, loss)
+    optimizer = Optimizer(program, class_name, updates, names, loss, elementwise(program))
     helpers = {name: text for update in updates for name, text in update.body.helpers}
-    return [*helpers.values(), *parts_for(optimizer.parts()), *(u.function() for u in updates), optimizer.text()]
+    rules = [text for update in updates for text in update.rules()]
+    listed = [text for update in updates for text in update.listed_functions()]
+    return rules, [*helpers.values(), *listed, optimizer.text().rstrip("\n")]
 
 
 def _imports(code: str) -> str:
     """The imports that the code needs."""
-    collections = [word for word in ("Callable", "Generator", "Sequence") if f"{word}[" in code]
+    collections = [word for word in ("Callable", "Generator", "Sequence") if re.search(rf"\b{word}\[", code)]
+    modules = [word for word in ("functools", "math", "warnings") if re.search(rf"\b{word}\.", code)]
     return "\n".join(
         [
             "from __future__ import annotations\n",
-            *(["import math"] if re.search(r"\bmath\.", code) else []),
+            *(f"import {word}" for word in modules),
             f"from collections.abc import {', '.join(collections)}",
+            "from dataclasses import dataclass",
+            "from itertools import chain",
             "from typing import Any\n",
             "import torch",
             "from torch import Tensor",
@@ -82,33 +86,3 @@ def _class_name(name: str) -> str:
     camel = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
     free = camel.isidentifier() and not keyword.iskeyword(camel) and camel not in TAKEN
     return camel if free else f"{camel if camel.isidentifier() else f'Program{camel}'}Optimizer"
-
-
-def _docstring(program: Program, notes: Sequence[str]) -> str:
-    """The program's doc, its text, the hash of that text and the notes."""
-    digest = hashlib.sha256(show(program).encode()).hexdigest()[:16]
-    title = program.doc or f"The optimizer {program.name}."
-    lines = show(replace(program, doc="")).rstrip().split("\n")
-    text = "\n".join(_indented(line) for line in lines)
-    origin = f"Exported by evosearch from this program, whose text has sha256 {digest}."
-    parts = [_wrapped(title), text, "\n".join(map(_wrapped, (origin, *notes)))]
-    inside = _escaped("\n\n".join(parts))
-    return f'"""{inside}\n"""'
-
-
-def _indented(line: str) -> str:
-    """A line of program text, four columns in; a long one is broken for the eye."""
-    indent = " " * (4 + len(line) - len(line.lstrip()))
-    return textwrap.fill(line.strip(), 116, initial_indent=indent, subsequent_indent=f"{indent}    ")
-
-
-def _wrapped(text: str) -> str:
-    lines = [textwrap.fill(line, 110, break_long_words=False) for line in text.strip().split("\n")]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _escaped(text: str) -> str:
-    """The text as it must stand between triple double quotes."""
-    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    text = f" {text}" if text.startswith('"') else text
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -1,7 +1,10 @@
-"""The class of an exported file: its constructor, the states of parameters, and the step."""
+"""The class of an exported file: its constructor, what it checks, the states of parameters, and the step."""
 
 from __future__ import annotations
 
+from functools import partial
+
+from primitives.domains import domains
 from primitives.export_update import Update, chosen, reads
 from primitives.program import Program
 from primitives.python_text import exploded
@@ -10,47 +13,40 @@ from primitives.text import show_number
 USUAL = "step takes the usual closure: it clears the gradients, computes the loss, calls backward and returns the loss."
 SMOOTH = "step takes a closure that returns the loss with its graph and does not call backward."
 
-INIT = """
-        super().__init__(params, defaults)
-        for group in self.param_groups:
-            if group["lr"] < 0:
-                raise ValueError(f"lr must not be negative and is {group['lr']}.")
-"""
+RUN = {
+    "foreach": '''
+    def _run(self, group: dict[str, Any], w: Tensor) -> Run:
+        """One by one, unless something else is chosen; together on a GPU."""
+        if group["fused"] and not torch.compiler.is_compiling():
+            return fused
+        at_once = w.is_cuda and not group["differentiable"] if group["foreach"] is None else group["foreach"]
+        return together if at_once and not torch.compiler.is_compiling() else in_turn
+''',
+    "fused": '''
+    def _run(self, group: dict[str, Any], w: Tensor) -> Run:
+        """One by one, unless a compiled kernel is chosen."""
+        return fused if group["fused"] and not torch.compiler.is_compiling() else in_turn
+''',
+}
 
-READY = '''
-    def _ready(self) -> list[tuple[{types}]]:
-        """{what}"""
-        ready = []
-        for group in self.param_groups:{first}
-            for w in group["params"]:
-                if {test}:
-                    if {x}.layout != torch.strided or {x}.is_complex():
-                        raise RuntimeError("{name} works with dense real gradients only.")
-                    ready.append(({items}))
-        for {names} in ready:
-            if not state:
-{start}
-        return ready
+CHECK = '''
+    def _check(self, group: dict[str, Any]) -> None:
+        """ValueError where the options of a group make no sense."""
+        super()._check(group)
 '''
 
-WITH_GRADIENT = {
-    "types": "dict[str, Any], Tensor, Tensor, dict[str, Any]",
-    "what": "Group, parameter, gradient and state of each parameter that has a gradient.",
-    "test": "w.grad is not None",
-    "x": "w.grad",
-    "items": 'group, w, -w.grad if group["maximize"] else w.grad, self.state[w]',
-}
-WITHOUT_GRADIENT = {
-    "types": "dict[str, Any], Tensor, dict[str, Any]",
-    "what": "Group, parameter and state of each parameter that requires a gradient.",
-    "test": "w.requires_grad",
-    "x": "w",
-    "items": "group, w, self.state[w]",
-}
+START = '''
+    def _start(self, group: dict[str, Any], w: Tensor) -> dict[str, Tensor]:
+        """The states of a parameter before its first step."""
+'''
+
+SORT = '''
+    def _sort(self, group: dict[str, Any], w: Tensor) -> Any:
+        """Parameters of a group can be updated together if this is the same."""
+'''
 
 STEP = '''
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the loss of the closure, if there is one."""
         loss = None
         if closure is not None:
@@ -81,137 +77,186 @@ class Optimizer:
     """The class around the update functions; `loss` names the class that answers for the loss, if somebody asks."""
 
     def __init__(
-        self, program: Program, name: str, updates: list[Update], names: dict[str, str], loss: str = ""
+        self, program: Program, name: str, updates: list[Update], names: dict[str, str], loss: str, elementwise: bool
     ) -> None:
         self.program, self.name, self.updates, self.names, self.loss = program, name, updates, names, loss
-        read = frozenset().union(*(update.body.reads for update in updates))
-        self.readable = [name for name in ("t", "T", "loss", "base_lr") if name in read]
-        self.gradient = "g" in read
-        self.generator = any(update.generator for update in updates)
+        self.elementwise = elementwise and not loss
+        calls = [line for update in updates for line in [update.condition, *self.called(update, 0)]]
+        calls += [line for u in updates for total in u.body.totals for line in self.summed(total.name, u, 0)]
+        marks = {"T": '["total_steps"]', "loss": "(-loss if", "base_lr": '"base_lr"'}
+        self.readable = [name for name, mark in marks.items() if mark in "\n".join(calls)]
+        self.gradient = any(reads([line.strip() for line in update.body.lines], "g") for update in updates)
         self.twice = loss == "SmoothLoss"
-        calls = [line for update in updates for line in [*update.call(""), update.condition]]
-        self.role = reads(calls, "role")
         self.listed = not loss or (self.gradient and not self.twice)  # gradients are there before the updates
-
-    def parts(self) -> set[str]:
-        """The common parts that the file needs."""
-        parts = set().union(*(update.body.parts for update in self.updates))
-        parts |= {"as_matrix"} if any(update.uses_matrix for update in self.updates) else set()
-        parts |= {"role_of"} if self.role else set()
-        parts |= {"run_with_loss", self.loss} if self.loss else {"run_together"} if self.generator else set()
-        return parts
+        self.role, self.shape = reads(calls, "role"), reads(calls, "w")
 
     def text(self) -> str:
         """The class."""
-        lines = [f"class {self.name}(torch.optim.Optimizer):"]
+        methods = [self.init(), self.check(), self.sort(), self.start(), self.run(), self.step()]
+        return "\n".join([*self.head(), *(f"{method.strip(chr(10))}\n" for method in methods if method)])
+
+    def head(self) -> list[str]:
+        """The first lines, with what tells others how to treat it."""
+        lines = [f"class {self.name}(ListOptimizer):"]
         first = f'    """The program {self.program.name} as a torch optimizer.'
-        if self.loss:
-            lines += [first, "", f"    {SMOOTH if self.twice else USUAL}", '    """', ""]
-        else:
-            lines += [f'{first}"""', ""]
+        lines += (
+            [first, "", f"    {SMOOTH if self.twice else USUAL}", '    """', ""] if self.loss else [f'{first}"""', ""]
+        )
         lines += ["    needs_closure = True"] if self.loss or "loss" in self.readable else []
         lines += ["    differentiates_twice = True"] if self.twice else []
-        lines += [""] if lines[-1] else []
-        return "\n".join([*lines, *(f"{part.strip(chr(10))}\n" for part in (self.init(), self.ready(), self.step()))])
+        lines += ["    allowed = ()"] if self.loss else []
+        foreach = '    allowed = ("foreach", "capturable", "differentiable", "fused")'
+        lines += ["    elementwise = True", foreach] if self.elementwise else []
+        return [*lines, *([""] if lines[-1] else [])]
+
+    def options(self) -> dict[str, str]:
+        """Every hyperparameter with its default."""
+        options = {self.names[name]: show_number(value) for name, value in self.program.hyper}
+        return {"lr": options.pop("lr", "0.001"), **options}
 
     def init(self) -> str:
         """The constructor: every hyperparameter is an option of a group of parameters."""
-        options = {self.names[name]: show_number(value) for name, value in self.program.hyper}
-        options = {"lr": options.pop("lr", "0.001"), **options}
-        total = ["total_steps"] if "T" in self.readable else []
-        role = ["role"] if self.role else []
-        signature = ["self", "params: ParamsT", *(f"{key}: float = {value}" for key, value in options.items()), "*"]
-        signature += [*(f"{name}: int" for name in total), *(f"{name}: str | None = None" for name in role)]
-        lines = exploded("    def __init__(", [*signature, "maximize: bool = False"], ") -> None:")
-        pairs = [f'"{key}": {key}' for key in (*options, *total, *role, "maximize")]
+        options = {key: f"{'float | Tensor' if key == 'lr' else 'float'} = {v}" for key, v in self.options().items()}
+        total = {"total_steps": "int"} if "T" in self.readable else {}
+        role = {"role": "str | None = None"} if self.role else {}
+        flags = {"maximize": "bool = False", "foreach": "bool | None = None"}
+        flags |= dict.fromkeys(("capturable", "differentiable", "fused"), "bool = False")
+        named = {**total, **role, **flags}
+        signature = ["self", "params: ParamsT", *(f"{key}: {hint}" for key, hint in options.items()), "*"]
+        lines = exploded(
+            "    def __init__(", [*signature, *(f"{k}: {hint}" for k, hint in named.items())], ") -> None:"
+        )
+        pairs = [f'"{key}": {key}' for key in (*options, *named)]
         lines += exploded("        defaults: dict[str, Any] = {", pairs, "}")
-        check = '            for w in group["params"]:\n                role_of(group, w)\n' if role else ""
-        return "\n".join(lines) + INIT + check
+        return "\n".join([*lines, "        super().__init__(params, defaults)"])
 
-    def ready(self) -> str:
-        """The method that looks at all parameters before anything moves, and makes missing states."""
-        start = [f'{" " * 16}state["step"] = 0']
-        own = chosen(self.updates, lambda update, indent: [f"{' ' * indent}{line}" for line in update.starts()], 16)
-        start += [f"{' ' * 16}role = role_of(group, w)"] if reads(own, "role") else []
-        start += own
-        base = "base_lr" in self.readable or "lr" in {state.start for state in self.program.states}
-        first = '\n            group.setdefault("base_lr", group.get("initial_lr", group["lr"]))' if base else ""
-        group, w = (word if reads(start, word) else "_" for word in ("group", "w"))
-        names = f"{group}, {w}, _, state" if self.listed else f"{group}, {w}, state"
-        kind = WITH_GRADIENT if self.listed else WITHOUT_GRADIENT
-        return READY.format(name=self.name, start="\n".join(start), first=first, names=names, **kind)
+    def check(self) -> str:
+        """The method that refuses what makes no sense."""
+        known = {self.names[name]: domain for name, domain in domains(self.program).items()}
+        keys = list(self.options())
+        lines = [CHECK.strip("\n")]
+        for key in keys:
+            lines.append(f'        {key if key != "lr" else "lr"} = group["{key}"]') if key in known else None
+            if key in known:
+                lines.append(f"        if not {known[key].condition(key)}:")
+                lines += _raised(f'f"{key} {known[key].must} and is {{{key}}}."')
+        if self.role:
+            lines += ['        for w in group["params"]:', "            role_of(group, w)"]
+        if "base_lr" in self.readable or "lr" in {state.start for state in self.program.states}:
+            lines.append('        group.setdefault("base_lr", float(group["lr"]))')
+        return "\n".join(lines)
+
+    def start(self) -> str:
+        """The method that makes the states of a parameter."""
+        if not self.program.states:
+            return ""
+
+        def block(update: Update, indent: int) -> list[str]:
+            return exploded(f"{' ' * indent}return {{", update.starts(), "}") if update.states else []
+
+        lines = chosen(self.updates, block, 8)
+        lines += [] if all(update.states for update in self.updates) else ["        return {}"]
+        role = ["        role = role_of(group, w)"] if reads(lines, "role") else []
+        return "\n".join([START.strip("\n"), *role, *lines])
+
+    def sort(self) -> str:
+        """The method that tells apart what the updates or their numbers tell apart."""
+        sorts = ["w.dim() > 1"] if self.shape else []
+        sorts += ["role_of(group, w)"] if self.role else []
+        numbers = [] if self.loss else list(dict.fromkeys(n for update in self.updates for n in update.numbers))
+        sorts += (
+            [f"*(float(self.state[w][name]) for name in {tuple(numbers)} if name in self.state[w])"] if numbers else []
+        )
+        sorts = [each.replace("'", '"') for each in sorts]
+        if not sorts:
+            return ""
+        return "\n".join([SORT.strip("\n"), f"        return ({', '.join(sorts)}{',' if len(sorts) == 1 else ''})"])
+
+    def run(self) -> str:
+        """The method that chooses how tensors are updated."""
+        if self.loss or all(update.matrix for update in self.updates):
+            return ""
+        return RUN["foreach" if self.elementwise else "fused"]
 
     def step(self) -> str:
-        """The step: all updates, one by one or together."""
-        head = self.step_with_loss() if self.loss else self.plain_step()
-        end = "loss" if not self.loss or "loss = " in "\n".join(head) else "oracle.first"
-        loops = self.together() if self.generator else self.one_by_one()
-        return "\n".join([*head, *loops, f"        return {end}"])
+        """The step."""
+        return "\n".join(self.asking_step() if self.loss else self.plain_step())
 
     def plain_step(self) -> list[str]:
-        """What comes before the updates where the gradient at w is all that is asked for."""
-        no_loss = [NO_LOSS.rstrip().format(name=self.name)] if "loss" in self.readable else []
-        ready = ["        ready = self._ready()"] if self.generator else []
-        return [STEP.strip("\n"), *no_loss, *ready]
+        """The step of a program that takes gradients as they are: totals first, then the updates of all buckets."""
+        lines = [STEP.strip("\n")]
+        lines += [NO_LOSS.rstrip().format(name=self.name)] if "loss" in self.readable else []
+        lines += ['        with torch.set_grad_enabled(any(group["differentiable"] for group in self.param_groups)):']
+        totals = list(dict.fromkeys(each.name for update in self.updates for each in update.body.totals))
+        buckets = "self._buckets()"
+        if totals:
+            lines += [f"            buckets = {buckets}"]
+            buckets = "buckets"
+        for total in totals:
+            block = chosen(self.updates, partial(self.summed, total), 16)
+            lines += [f"            {total}: Number = 0.0", f"            for bucket in {buckets}:"]
+            lines += [*self.looked_at(block, 16), *block]
+        block = chosen(self.updates, self.called, 16)
+        lines += [f"            for bucket in {buckets}:", *self.looked_at(block, 16), *block]
+        return [*lines, "        return loss"]
 
-    def step_with_loss(self) -> list[str]:
-        """What comes before the updates where these ask for the loss."""
+    def summed(self, total: str, update: Update, indent: int) -> list[str]:
+        """The lines that add to a total, where the update does."""
+        for each in update.body.totals:
+            if each.name == total:
+                lines = [*each.numbers, *each.lines]
+                call = update.call(f"{' ' * indent}term = ", update.summing(each), lines)
+                return [*call, f"{' ' * indent}{total} += bucket.number(term)"]
+        return []
+
+    def called(self, update: Update, indent: int) -> list[str]:
+        """The lines that update a bucket and keep the numbers that the function returned."""
+        space, lines = " " * indent, [*update.body.lines, *update.body.numbers]
+        targets = [f"new_{name}" for name in update.numbers]
+        new = "update = " if update.loss else f"{', '.join(targets)} = " if len(targets) > 1 else ""
+        new = f"({targets[0]},) = " if len(targets) == 1 else new
+        call = update.call(f"{space}{new}", update.name, lines, update.body.kept, not (update.matrix or update.loss))
+        return [*call, *(f'{space}bucket.keep("{name}", new_{name})' for name in update.numbers)]
+
+    def looked_at(self, lines: list[str], indent: int) -> list[str]:
+        """The lines that find what a bucket's parameters are, where that is asked."""
+        w = [f"{' ' * indent}w = bucket.w[0]"] if reads(lines, "w") else []
+        return [*w, *([f"{' ' * indent}role = role_of(bucket.group, bucket.w[0])"] if reads(lines, "role") else [])]
+
+    def asking_step(self) -> list[str]:
+        """The step of a program that asks the loss: one generator for each parameter, run together."""
         lines = [STEP_WITH_LOSS.strip("\n").format(name=self.name)]
         at_w = self.gradient or "loss" in self.readable
         lines += [CALL.rstrip()] if at_w and not self.twice else []
-        lines += ["        ready = self._ready()"]
-        lines += [f'        oracle = {self.loss}(closure, [(w, group["maximize"]) for group, w, *_ in ready])']
+        lines += [f"        buckets = self._buckets(alone=True{'' if self.listed else ', gradient=False'})"]
+        lines += [f'        oracle = {self.loss}(closure, [(each.w[0], each.group["maximize"]) for each in buckets])']
         if self.twice and at_w:
-            lines += [f"        {'gradients = ' if self.gradient else ''}oracle.gradient()"]
-            lines += ["        loss = oracle.first"] if "loss" in self.readable else []
-        return lines
+            lines += ["        gradients = oracle.gradient()", "        loss = oracle.first"]
+            lines += [
+                "        for bucket, g in zip(buckets, gradients, strict=True):",
+                "            bucket.g.append(g)",
+            ]
+        lines += ["        update: Generator[Any, Any, Any]"] if len(self.updates) > 1 else []
+        block = chosen(self.updates, self.called, 12)
+        lines += ["        updates = []", "        for bucket in buckets:"]
+        lines += [*self.looked_at(block, 12), *block, "            updates.append(update)"]
+        lines += ["        for bucket, new in zip(buckets, run_with_loss(updates, oracle), strict=True):"]
+        end = chosen(self.updates, self.finished, 12)
+        lines += [*self.looked_at(end, 12), *end]
+        known = "loss = " in "\n".join(lines)
+        return [*lines, f"        return {'loss' if known else 'oracle.first'}"]
 
-    def begun(self, update: Update, indent: int) -> list[str]:
-        """The lines that make the generator of one parameter."""
-        return update.call(f"{' ' * indent}update = ")
+    def finished(self, update: Update, indent: int) -> list[str]:
+        """The line that keeps what the generator of one parameter returned."""
+        names = ", ".join(f'"{name}"' for name in update.states) + ("," if len(update.states) == 1 else "")
+        return [f"{' ' * indent}take_over(bucket, new, ({names}))"]
 
-    def one_by_one(self) -> list[str]:
-        """The loop in which each parameter is updated as it comes."""
-        body = chosen(self.updates, Update.called, 12)
-        group, _, g = self.used(body)
-        head = [f"        for {group}, w, {g}, state in self._ready():", f'{" " * 12}state["step"] += 1']
-        return [*head, *self.role_line(body), *body]
 
-    def together(self) -> list[str]:
-        """The two loops around the run of all generators together."""
-        begin = chosen(self.updates, self.begun, 12)
-        names = self.used(begin)
-        if self.listed:
-            loop = f"{', '.join(names)}, state in ready"
-        elif self.gradient and self.twice:
-            loop = f"({names[0]}, {names[1]}, state), g in zip(ready, gradients, strict=True)"
-        else:
-            loop = f"{names[0]}, {names[1]}, state in ready"
-        lines = ["        update: Generator[Any, Any, Any]"] if len(self.updates) > 1 else []
-        lines += ["        updates = []", f"        for {loop}:", f'{" " * 12}state["step"] += 1']
-        lines += [*self.role_line(begin), *begin, f"{' ' * 12}updates.append(update)"]
-        stateless = not any(update.states for update in self.updates)
-        new = "new_w" if stateless else "new"
-        end = chosen(self.updates, lambda update, indent: self.ended(update, indent, stateless), 12)
-        role = self.role_line(end)
-        group = "group" if role else "_"
-        state = "_" if stateless else "state"
-        items = [group, "w", "_", state] if self.listed else [group, "w", state]
-        run = "run_with_loss(updates, oracle)" if self.loss else "run_together(updates)"
-        lines += [f"        for ({', '.join(items)}), {new} in zip(ready, {run}, strict=True):"]
-        return [*lines, *role, *end]
-
-    def ended(self, update: Update, indent: int, stateless: bool) -> list[str]:
-        """The lines that keep what the generator of one parameter returned."""
-        lines = update.finished(indent, "new")
-        return lines if update.states or stateless else [f"{' ' * indent}new_w = new", *lines]
-
-    def role_line(self, lines: list[str]) -> list[str]:
-        """The line that finds out what a parameter is for, where the lines ask that."""
-        return [f"{' ' * 12}role = role_of(group, w)"] if reads(lines, "role") else []
-
-    def used(self, lines: list[str]) -> tuple[str, str, str]:
-        """The loop variables group, w and g, or _ in the place of one that the lines do not read."""
-        lines = [*lines, *self.role_line(lines)]
-        group, w, g = (word if reads(lines, word) else "_" for word in ("group", "w", "g"))
-        return group, w, g
+def _raised(sentence: str) -> list[str]:
+    """The lines of a refusal."""
+    line = f"            raise ValueError({sentence})"
+    return (
+        [line]
+        if len(line) <= 120
+        else ["            raise ValueError(", f"                {sentence}", "            )"]
+    )

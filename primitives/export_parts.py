@@ -1,25 +1,32 @@
-"""The common parts of exported files, taken from the text of torch_parts.py (which is not imported: it needs torch)."""
+"""The common parts of exported files, taken from the text of the torch_*.py files (not imported: they need torch)."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-FILE = Path(__file__).with_name("torch_parts.py")
+FILES = ("torch_runners.py", "torch_base.py", "torch_parts.py")
 
 
 @cache
 def _parts() -> dict[str, tuple[str, frozenset[str]]]:
-    """The text of each function and class, and the names that it uses."""
-    text = FILE.read_text(encoding="utf-8")
+    """The text of each function, class and named value, and the names that it uses."""
     parts = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            used = frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-            parts[node.name] = (ast.get_source_segment(text, node) or "", used)
+    for file in FILES:
+        text = Path(__file__).with_name(file).read_text(encoding="utf-8")
+        lines = text.split("\n")
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                parts[node.name] = ("\n".join(lines[first - 1 : node.end_lineno]), _names(node))
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                parts[node.targets[0].id] = ("\n".join(lines[node.lineno - 1 : node.end_lineno]), _names(node))
     return parts
+
+
+def _names(node: ast.AST) -> frozenset[str]:
+    return frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
 def names_of_parts() -> set[str]:
@@ -27,11 +34,11 @@ def names_of_parts() -> set[str]:
     return set(_parts())
 
 
-def parts_for(names: Iterable[str]) -> list[str]:
-    """The text of these parts and of all that they use."""
+def parts_for(code: str) -> list[str]:
+    """The text of the parts that code uses, and of all that they use, in an order in which Python can run them."""
     parts = _parts()
     wanted: set[str] = set()
-    more = set(names)
+    more = {*_names(ast.parse(code))} & set(parts)
     while more:
         wanted |= more
         more = {used for name in more for used in parts[name][1] if used in parts} - wanted

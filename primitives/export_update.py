@@ -1,134 +1,191 @@
-"""One update function of an exported file, and the lines around its call: what it gets, and who keeps what it gives."""
+"""The functions of an exported file that are the program: the rule of one tensor, and what updates lists of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from primitives.export_variants import Variant
 from primitives.inference import state_kinds
 from primitives.kinds import NUMBER, TENSOR, Kind
-from primitives.program import State
+from primitives.program import READABLE, State
 from primitives.python_text import exploded
 from primitives.roles import CONSTANTS
 from primitives.text import show_number
-from primitives.torch_text import body, needs_matrix
-
-READABLE = ("t", "T", "loss", "base_lr")
+from primitives.torch_lines import names_in, target
+from primitives.torch_text import Total, body, needs_matrix
 
 
 class Update:
-    """A variant of the program as a Python function `name`; `names` are those of all variables in Python."""
+    """A variant of the program as Python functions; `names` are those of all variables in Python."""
 
     def __init__(self, variant: Variant, name: str, names: dict[str, str], keep: frozenset[str], loss: str) -> None:
         self.program, self.condition = variant.program, variant.condition
         self.name, self.names, self.loss = name, names, loss
         self.kinds = state_kinds(self.program)
-        self.body = body(self.program, names, keep, loss or "Loss")
+        self.body = body(self.program, names, keep, loss or None)
         self.matrix = needs_matrix(self.program)
-        self.generator = any("yield" in line for line in self.body.lines)
         self.states = [names[state] for state in self.program.state_names]
+        self.numbers = [] if loss else [names[state] for state, kind in self.kinds.items() if kind == NUMBER]
+        self.tensors = ["w", "g", *(state for state in self.states if state not in self.numbers)]
+        if loss:
+            read = names_in("\n    ".join(self.body.lines))
+            self.tensors = [name for name in self.tensors if name in read]
+        options = [self.names[name] for name in self.program.defaults]
+        self.outside = [*options, *READABLE, *CONSTANTS, *self.numbers, *(each.name for each in self.body.totals)]
 
-    @property
-    def uses_matrix(self) -> bool:
-        """Whether the file needs as_matrix for it."""
-        return "as_matrix(" in "\n".join([*self.call(""), *self.starts()])
+    def _each(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
+        """Name, early numbers and lines of the update and of each total, with the name of the latter."""
+        totals = [(self.summing(each), each.numbers, each.lines, each.name) for each in self.body.totals]
+        return [*totals, (self.name, self.body.numbers, self.body.lines, "")]
 
-    def arguments(self) -> tuple[list[str], list[str]]:
-        """The tensors and numbers that the function reads: by position, and by name."""
-        states = [name for name in self.states if name in self.body.reads]
-        hyper = [self.names[name] for name in self.program.defaults]
-        by_name = [name for name in (*hyper, *READABLE, *CONSTANTS) if name in self.body.reads]
-        return [*(name for name in "wg" if name in self.body.reads), *states], by_name
+    def rules(self) -> list[str]:
+        """The text of the functions of one tensor."""
+        if self.loss:
+            return [self.generator()]
+        return [self.rule(name, lines, bool(total)) for name, _, lines, total in self._each()]
 
-    def function(self) -> str:
-        """The function that is the program."""
-        positional, by_name = self.arguments()
-        numbers = {self.names[name] for name, kind in self.kinds.items() if kind == NUMBER}
-        typed = [f"{name}: {'float' if name in numbers else 'Tensor'}" for name in positional]
-        typed += [*(["*"] if by_name else []), *(f"{name}: {'int' if name == 't' else 'float'}" for name in by_name)]
-        kinds = ["Tensor", *("float" if kind == NUMBER else "Tensor" for kind in self.kinds.values())]
-        result = f"tuple[{', '.join(kinds)}]" if self.states else "Tensor"
-        if self.generator:
-            result = f"Generator[{'Any, Any' if self.loss else 'Tensor, float'}, {result}]"
-        lines = exploded(f"def {self.name}(", typed, f") -> {result}:")
-        return "\n".join([*lines, f'    """{self.title()}"""', *(f"    {line}" for line in self.body.lines)])
+    def listed_functions(self) -> list[str]:
+        """The text of the functions of lists of tensors."""
+        return [] if self.loss else [self.listed(*each) for each in self._each()]
+
+    def summing(self, each: Total) -> str:
+        """The name of the function that gives a total."""
+        return f"{self.name}_{each.name.removesuffix('_total')}"
+
+    def read(self, lines: Sequence[str]) -> list[str]:
+        """The numbers that a rule reads, in the order in which they come in."""
+        found = names_in("\n    ".join(lines))
+        early = [target(line) for line in self.body.numbers]
+        return [name for name in dict.fromkeys([*self.outside, *early]) if name in found]
+
+    def rule(self, name: str, lines: Sequence[str], summed: bool) -> str:
+        """The function of one tensor."""
+        typed = [f"{tensor}: Tensor" for tensor in self.tensors]
+        typed += [f"{number}: Number" for number in self.read(lines)]
+        typed.insert(len(self.tensors), "*") if len(typed) > len(self.tensors) else None
+        head = exploded(f"def {name}_rule(", typed, ") -> tuple[Tensor, ...]:")
+        given = ", ".join(self.tensors[:1] + self.tensors[2:])
+        title = "What one tensor adds to the sum." if summed else f"The new {given} of one tensor."
+        return "\n".join([*head, f'    """{title}"""', *self.indented([*self.as_matrices(lines), *lines])])
+
+    def as_matrices(self, lines: Sequence[str]) -> list[str]:
+        """The lines after which tensors are matrices."""
+        if not self.matrix:
+            return []
+        kinds = {"w": TENSOR, "g": TENSOR} | {self.names[name]: kind for name, kind in self.kinds.items()}
+        read = names_in("\n    ".join(lines))
+        seen = [name for name, kind in kinds.items() if kind == TENSOR and name in read]
+        views = [f"{', '.join(seen)} = {', '.join(f'as_matrix({name})' for name in seen)}"] if seen else []
+        return [*(["shape = w.shape"] if "shape" in read else []), *views]
+
+    def listed(self, name: str, numbers: Sequence[str], lines: Sequence[str], total: str) -> str:
+        """The function of lists of tensors."""
+        kept = [] if total else self.body.kept
+        wanted = self.read(lines)
+        inside = names_in("\n    ".join([*numbers, *kept])) if [*numbers, *kept] else set()
+        given = [each for each in self.outside if each in inside or each in wanted]
+        typed = [f"{tensor}: Sequence[Tensor]" for tensor in self.tensors]
+        plain = self.matrix or bool(total)
+        options = [*(f"{each}: Number" for each in given), *([] if plain else ["run: Run = in_turn"])]
+        result = "Tensor" if total else "tuple[Number, ...]" if kept else "None"
+        head = exploded(f"def {name}(", [*typed, *(["*"] if options else []), *options], f") -> {result}:")
+        title = f"The sum {total.removesuffix('_total')} needs, over lists of tensors." if total else self.title()
+        runner = "sum_over" if total else "in_turn" if self.matrix else "run"
+        pairs = ", ".join(f'"{each}": {each}' for each in wanted)
+        call = f"{'return ' if total else ''}{runner}({name}_rule, [{', '.join(self.tensors)}], "
+        end = [f"return {', '.join(kept)}" if len(kept) > 1 else f"return ({kept[0]},)"] if kept else []
+        return "\n".join(
+            [*head, f'    """{title}"""', *self.indented(numbers), *_call(call, pairs), *self.indented(end)]
+        )
 
     def title(self) -> str:
-        """One sentence on what the function returns, and yields."""
-        what = f"the new w{''.join(f', {name}' for name in self.states)}"
-        if self.generator:
-            summed = "asks the loss" if self.loss else "yields what is summed over the model"
-            what = f"{summed}, returns {what}"
-        what = what if len(what) < 100 else "the new w and the new states"
-        return f"{what[0].upper()}{what[1:]}."
+        """One sentence on what the function of lists does."""
+        states = f" and their states {', '.join(self.tensors[2:])}" if self.tensors[2:] else ""
+        text = f"Update parameters w with gradients g{states} in place"
+        text += f"; returns the new {', '.join(self.numbers)}." if self.numbers else "."
+        return text if len(text) < 110 else "Update parameters w with gradients g and their states in place."
+
+    def generator(self) -> str:
+        """The function of one tensor that asks the loss."""
+        options = [each for each in self.outside if each in names_in("\n    ".join(self.body.lines))]
+        numbers = {self.names[name] for name, kind in self.kinds.items() if kind == NUMBER}
+        typed = [f"{name}: {'Number' if name in numbers else 'Tensor'}" for name in self.tensors]
+        typed += [*(["*"] if options else []), *(f"{name}: Number" for name in options)]
+        head = exploded(f"def {self.name}(", typed, ") -> Generator[Any, Any, tuple[Any, ...]]:")
+        title = f"Asks the loss, returns the new {', '.join(['w', *self.states])}."
+        title = title if len(title) < 110 else "Asks the loss, returns the new w and the new states."
+        lines = [*self.as_matrices(self.body.lines), *self.body.lines]
+        return "\n".join([*head, f'    """{title}"""', *self.indented(lines)])
+
+    @staticmethod
+    def indented(lines: Sequence[str]) -> list[str]:
+        """The lines of a function."""
+        return [f"    {line}" for line in lines]
 
     def starts(self) -> list[str]:
-        """The lines that make the states."""
-        return [f'state["{self.names[s.name]}"] = {self.start(s, self.kinds[s.name])}' for s in self.program.states]
+        """A pair of name and first value for each state."""
+        return [f'"{self.names[s.name]}": {self.start(s, self.kinds[s.name])}' for s in self.program.states]
 
     def start(self, state: State, kind: Kind) -> str:
         """What a state is before the first step."""
         if state.start == "w":
-            return "w.clone()"
+            return "wide(w).clone()"
         if isinstance(state.start, str):
-            value = f'group["{"base_lr" if state.start == "lr" else self.names[state.start]}"]'
+            value = f'float(group["{"base_lr" if state.start == "lr" else self.names[state.start]}"])'
         else:
             value = show_number(state.start)
+        if kind == NUMBER:
+            return f"self._number(group, w, {value})"
         if kind.single:
-            return f"float({value})" if isinstance(state.start, str) else repr(float(state.start))
+            return f"torch.full((), {value}, dtype=torch.float64, device=w.device)"
         if kind == TENSOR:
-            return "torch.zeros_like(w)" if value == "0" else f"torch.full_like(w, {value})"
+            return "torch.zeros_like(wide(w))" if value == "0" else f"torch.full_like(wide(w), {value})"
         sizes = {"1": "1", "m": "as_matrix(w).shape[0]", "n": "as_matrix(w).shape[1]", "mn": "w.numel()"}
         shape = f"{sizes[kind.rows]}, {sizes[kind.columns]}"
-        return f"w.new_zeros({shape})" if value == "0" else f"w.new_full(({shape}), {value})"
+        return f"wide(w).new_zeros({shape})" if value == "0" else f"wide(w).new_full(({shape}), {value})"
 
-    def call(self, start: str) -> list[str]:
-        """The call of the function for one parameter, after the start of the line."""
-        positional, by_name = self.arguments()
-        tensors = {"w": "w", "g": "g"} | {self.names[name]: self.load(name, kind) for name, kind in self.kinds.items()}
-        readable = {"t": 'state["step"]', "T": 'group["total_steps"]', "base_lr": 'group["base_lr"]'}
-        readable["loss"] = '-float(loss) if group["maximize"] else float(loss)'
-        facts = {name: f'float(role == "{name[3:]}")' for name in CONSTANTS} | {"is_matrix": "float(w.dim() > 1)"}
-        items = [f"as_matrix({name})" if self.matrix and name in "wg" else tensors[name] for name in positional]
-        options = {name: f'group["{name}"]' for name in by_name} | readable | facts
-        items += [f"{name}={options[name]}" for name in by_name]
-        return exploded(f"{start}{self.name}(", items, ")")
+    def call(
+        self, start: str, name: str, lines: Sequence[str], kept: Sequence[str] = (), run: bool = False
+    ) -> list[str]:
+        """The call of a function of lists, or of the generator, for one bucket, after the start of the line."""
+        one = bool(self.loss)
+        tensors = {"w": "wide(bucket.w[0])", "g": "wide(bucket.g[0])"} if one else {"w": "bucket.w", "g": "bucket.g"}
+        numbers = {self.names[name] for name, kind in self.kinds.items() if kind == NUMBER}
+        for state in self.states:
+            value = f'bucket.states[0]["{state}"]'
+            alone = f"bucket.number({value})" if state in numbers else value
+            tensors[state] = alone if one or state in numbers else f'bucket.state("{state}")'
+        known = {
+            "t": "bucket.t", "T": 'bucket["total_steps"]',
+            "base_lr": 'bucket.number(bucket.group.get("initial_lr", bucket.group["base_lr"]))',
+            "loss": 'bucket.number(-loss if bucket.group["maximize"] else loss)',
+            "is_matrix": "float(w.dim() > 1)",
+        } | {each: f'float(role == "{each[3:]}")' for each in CONSTANTS[1:]}  # fmt: skip
+        known |= {each: tensors[each] for each in self.numbers}
+        known |= {each.name: f"bucket.number({each.name})" for each in self.body.totals}
+        read = names_in("\n    ".join([*lines, *kept])) if [*lines, *kept] else set()
+        given = [each for each in self.outside if each in read]
+        items = [tensors[each] for each in self.tensors]
+        items += [f"{each}={known.get(each, f'bucket[{chr(34)}{each}{chr(34)}]')}" for each in given]
+        return exploded(f"{start}{name}(", [*items, *(["run=bucket.run"] if run else [])], ")")
 
-    def load(self, name: str, kind: Kind) -> str:
-        """A state as the function gets it."""
-        value = f'state["{self.names[name]}"]'
-        if kind.single and kind != NUMBER:
-            return f"torch.tensor({value}, dtype=torch.float64, device=w.device)"
-        return f"as_matrix({value})" if self.matrix and kind == TENSOR else value
 
-    def targets(self, indent: int) -> list[str]:
-        """The names that take what the function returned: the beginning of an assignment."""
-        new = ["new_w", *(f"new_{name}" for name in self.states)]
-        space = " " * indent
-        return exploded(f"{space}(", new, ") = ") if len(", ".join(new)) > 60 else [f"{space}{', '.join(new)} = "]
-
-    def called(self, indent: int) -> list[str]:
-        """The lines that call the function and keep what it returns."""
-        targets = self.targets(indent)
-        return [*targets[:-1], *self.call(targets[-1]), *self.stores(indent)]
-
-    def finished(self, indent: int, new: str) -> list[str]:
-        """The lines that keep what a generator returned."""
-        targets = self.targets(indent)
-        named = [*targets[:-1], f"{targets[-1]}{new}"] if self.states else []
-        return [*named, *self.stores(indent)]
-
-    def stores(self, indent: int) -> list[str]:
-        """The lines that take over what the function returned. Numbers are kept as floats: no dtype rounds them."""
-        shape = ".reshape(w.shape)" if self.matrix else ""
-        lines = [f"w.copy_(new_w{shape})"]
-        for name, kind in zip(self.states, self.kinds.values(), strict=True):
-            if kind.single:
-                lines.append(f'state["{name}"] = {f"new_{name}" if kind == NUMBER else f"float(new_{name})"}')
-            else:
-                lines.append(f'state["{name}"].copy_(new_{name}{shape if kind == TENSOR else ""})')
-        return [f"{' ' * indent}{line}" for line in lines]
+def _call(start: str, pairs: str) -> list[str]:
+    """The call of a runner with a dictionary of numbers, formatted."""
+    line = f"    {start}{{{pairs}}})"
+    if len(line) <= 120:
+        return [line]
+    name, _, arguments = start.strip().partition("(")
+    rule, _, tensors = arguments.partition(", ")
+    items = [rule, tensors.rstrip(", "), f"{{{pairs}}}"]
+    lines = [f"    {name}("]
+    for item in items:
+        long = len(item) > 111 and item[0] in "{["
+        lines += (
+            exploded("        " + item[0], item[1:-1].split(", "), item[-1] + ",") if long else [f"        {item},"]
+        )
+    return [*lines, "    )"]
 
 
 def reads(lines: list[str], word: str) -> bool:

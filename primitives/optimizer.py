@@ -23,8 +23,8 @@ def to_torch(program: Program) -> type[torch.optim.Optimizer]:
     name = f"primitives.exported_{program.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     module = ModuleType(name)
     path = f"<{name}>"
-    exec(compile(text, path, "exec"), module.__dict__)  # our own text, printed from a parsed program
     sys.modules[name] = module
+    exec(compile(text, path, "exec"), module.__dict__)  # our own text, printed from a parsed program
     linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)  # for tracebacks and inspect
     return _optimizer(module)
 
@@ -36,6 +36,6 @@ def _optimizer(module: ModuleType) -> type[torch.optim.Optimizer]:
     (found,) = (
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value.__module__ == module.__name__
+        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and "step" in vars(value)
     )
     return found

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from primitives.torch_base import Bucket
+
 
 def as_matrix(x: Tensor) -> Tensor:
     """The first dimension by the rest; a vector is one row."""
@@ -27,7 +29,7 @@ def role_of(group: dict[str, Any], w: Tensor) -> str:
     return role
 
 
-def orthogonalize(x: Tensor, steps: float, a: float, b: float, c: float) -> Tensor:
+def orthogonalize(x: Tensor, steps: float, a: Any, b: Any, c: Any) -> Tensor:
     """Newton-Schulz steps X <- a X + (b A + c A A) X with A = X X', after X = x / norm(x). Jordan 2024."""
     norm = torch.linalg.vector_norm(x.double()).to(x.dtype)
     x = x / torch.maximum(norm, norm * 0 + 1e-30)
@@ -39,29 +41,13 @@ def orthogonalize(x: Tensor, steps: float, a: float, b: float, c: float) -> Tens
     return x.T if tall else x
 
 
-def inv_root(x: Tensor, p: float, eps: float) -> Tensor:
+def inv_root(x: Tensor, p: Any, eps: Any) -> Tensor:
     """(x + eps I)^(-1/p) of a symmetric matrix by its eigenvalues, negative ones as zero; nan if x is not finite."""
-    if not bool(torch.isfinite(x).all()):
-        return torch.full_like(x, math.nan)
-    values, vectors = torch.linalg.eigh(x if x.dtype == torch.float64 else x.float())
-    exponent = -1 / p if p != 0 else -math.inf
+    finite = torch.isfinite(x).all()
+    values, vectors = torch.linalg.eigh(torch.where(finite, x if x.dtype == torch.float64 else x.float(), 0))
+    exponent = -1 / p if isinstance(p, Tensor) or p != 0 else -math.inf
     root: Tensor = vectors * (values.clamp(min=0) + eps) ** exponent @ vectors.T
-    return root.to(x.dtype)
-
-
-def run_together(updates: Sequence[Generator[Tensor, float, Any]]) -> list[Any]:
-    """What the updates return; each value that they yield is summed over all of them and sent back to all."""
-    terms = [next(update) for update in updates]
-    results: list[Any] = []
-    while terms:
-        total = sum(float(term) for term in terms)
-        terms = []
-        for update in updates:
-            try:
-                terms.append(update.send(total))
-            except StopIteration as end:
-                results.append(end.value)
-    return results
+    return torch.where(finite, root, math.nan).to(x.dtype)
 
 
 def run_with_loss(updates: Sequence[Generator[Any, Any, Any]], loss: Any) -> list[Any]:
@@ -77,6 +63,13 @@ def run_with_loss(updates: Sequence[Generator[Any, Any, Any]], loss: Any) -> lis
             except StopIteration as end:
                 results.append(end.value)
     return results
+
+
+def take_over(bucket: Bucket, new: Sequence[Any], names: Sequence[str]) -> None:
+    """Write the new w and states of the one parameter of a bucket."""
+    state = bucket.states[0]
+    for x, y in zip([bucket.w[0], *(state[name] for name in names)], new, strict=True):
+        x.copy_(y) if isinstance(y, Tensor) else x.fill_(y)
 
 
 def answer(requests: Sequence[Any], loss: Any) -> list[Any]:

@@ -244,9 +244,9 @@ def test_refuses_what_it_cannot_do_in_one_sentence_and_moves_nothing() -> None:
     strange.grad = torch.ones_like(strange)
     with pytest.raises(RuntimeError, match="dense real gradients"):
         exported(reference("sgd"))([strange]).step()
-    with pytest.raises(ValueError, match=r"^lr must not be negative and is -1\.$"):
+    with pytest.raises(ValueError, match=r"^lr must be at least 0 and is -1\.$"):
         exported(reference("sgd"))([first], lr=-1)
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="at least 0"):
         exported(reference("sgd"))([{"params": [first], "lr": -1}])
     with pytest.raises(TypeError, match="total_steps"):
         exported(PROGRAMS["planned"])([first])
@@ -261,7 +261,7 @@ def test_refuses_what_it_cannot_do_in_one_sentence_and_moves_nothing() -> None:
 def test_the_class_is_made_once_and_has_a_name() -> None:
     assert to_torch(reference("adamw")) is to_torch(parse(Path("primitives/zoo/adamw.opt").read_text()))
     assert exported(reference("adamw")).__name__ == "Adamw"
-    assert "class Mine(torch.optim.Optimizer)" in source(reference("adamw"), "Mine")
+    assert "class Mine(ListOptimizer)" in source(reference("adamw"), "Mine")
     renamed = {
         parse(f"def {name}(w, g, *, lr=1):\n    return w - lr * g") for name in ("none", "zip", "tensor", "_1", "w")
     }
