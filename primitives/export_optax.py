@@ -12,7 +12,7 @@ from pathlib import Path
 from primitives.export_head import head
 from primitives.export_live import live_calls
 from primitives.export_variants import export_variants
-from primitives.optax_factory import Factory
+from primitives.optax_factory import Factory, class_name
 from primitives.optax_step import Step
 from primitives.program import READABLE, Program, ProgramError
 from primitives.roles import CONSTANTS
@@ -24,7 +24,8 @@ MODULE = frozenset(
 )
 FACTORY = frozenset(
     "learning_rate base_lr base total_steps roles output_last init start update moved params updates state value "
-    "extra count index leaves tree rows changes states role lr t w g".split()
+    "extra count index tree rows columns changes states new_w role lr t w g "
+    "zip callable str tuple bool int ValueError TypeError".split()
 )
 
 
@@ -43,8 +44,8 @@ def optax_source(program: Program, name: str | None = None, *, notes: Sequence[s
             f"{program.name} asks the loss itself ({', '.join(asked)}), which a gradient transformation of optax "
             "cannot: export it with --target torch."
         )
-    names = _names([program, *(variant.program for variant in variants)], function)
     labels = ["_".join(filter(None, (function, variant.label, "step"))) for variant in variants]
+    names = _names([program, *(variant.program for variant in variants)], {function, class_name(function), *labels})
     steps = [Step(variant, label, names, keep) for variant, label in zip(variants, labels, strict=True)]
     factory = Factory(program, function, steps, names)
     code = [*(step.function() for step in steps), factory.state(), factory.function()]
@@ -80,16 +81,17 @@ def _free(word: str) -> str:
     return f"{word}_" if keyword.iskeyword(word) or word in {*MODULE, *FACTORY, *_parts(), *dir(builtins)} else word
 
 
-def _names(programs: Sequence[Program], function: str) -> dict[str, str]:
+def _names(programs: Sequence[Program], functions: set[str]) -> dict[str, str]:
     """For each variable, the name that it has in Python: its own unless that is taken; fields have no underscore."""
-    outside = MODULE.union(_parts(), CONSTANTS, ("l", "O", "I", function))
+    outside = MODULE.union(_parts(), CONSTANTS, ("l", "O", "I"), functions)
     crossing = {name for program in programs for name in (*program.state_names, *program.defaults)} - {"lr"}
     local = {assign.name for program in programs for assign in program.body} - crossing - {"w"}
+    inside = FACTORY.union(*({f"new_{word}", f"new_{word}_"} for word in crossing))
     given = {"w", "g", "lr", *READABLE}
     names = {word: word for word in sorted(given)}
     for word in (*sorted(crossing), *sorted(local)):
         name = word.lstrip("_") or "state" if word in crossing else word
-        taken = outside | FACTORY if word in crossing else outside
+        taken = outside | inside if word in crossing else outside
         while keyword.iskeyword(name) or name in taken or name in names.values() or (name != word and name in crossing):
             name += "_"
         names[word] = name

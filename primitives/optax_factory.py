@@ -19,7 +19,7 @@ class Factory:
     def __init__(self, program: Program, name: str, steps: list[Step], names: dict[str, str]) -> None:
         self.program, self.name, self.steps, self.names = program, name, steps, names
         self.states = [names[state] for state in program.state_names]
-        self.class_name = f"{''.join(word[:1].upper() + word[1:] for word in name.split('_'))}State"
+        self.class_name = class_name(name)
         self.generator = any(step.generator for step in steps)
         self.numbers = {number for step in steps for number in step.arguments()[1]}
         self.base = "base_lr" in self.numbers or "lr" in {s.start for step in steps for s in step.program.states}
@@ -158,6 +158,11 @@ class Factory:
         for step in self.steps[:-1]:
             lines += [f"{' ' * indent}if {step.condition}:", *block(step, indent + 4)]
         return [*lines, *blocks[-1]]
+
+
+def class_name(function: str) -> str:
+    """The name of the class of the state."""
+    return f"{''.join(word[:1].upper() + word[1:] for word in function.split('_'))}State"
 
 
 def _returned(items: list[str], indent: int) -> list[str]:

@@ -13,13 +13,21 @@ import optax  # type: ignore[import-untyped]
 
 from primitives.export_optax import optax_source
 from primitives.program import Program
+from primitives.text import parse
 from tests.primitives import test_export_matrices, test_export_variants
 from tests.primitives.exporting import PROGRAMS as PLAIN
 from tests.primitives.exporting import random_arrays
 
 MATRICES = {f"matrices_{name}": program for name, program in test_export_matrices.PROGRAMS.items()}
 VARIANTS = {f"variants_{name}": program for name, program in test_export_variants.PROGRAMS.items()}
-PROGRAMS = PLAIN | MATRICES | VARIANTS
+CLASHES = {
+    "clashes": parse("""def clash(w, g, z, _m, count=2, *, lr=0.1, new_z=0.5, zip=2, clash_step=3, callable=1, tree=1):
+    fitted = z + new_z * g * callable
+    wide = _m * tree + fitted
+    return w - lr * wide / zip / count, fitted, wide, clash_step
+""")
+}
+PROGRAMS = PLAIN | MATRICES | VARIANTS | CLASHES
 
 
 def module_of(program: Program) -> Any:
