@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parents[2] / "experiments" / "training"
 README = Path(__file__).parents[2] / "README.md"
 
 
-def exported(program: str, path: Path) -> Path:
+def exported(program: str, path: Path, class_name: str | None = None) -> Path:
     """The stand-alone file of a program, written there."""
-    path.write_text(source(evosearch.load(program)), encoding="utf-8")
+    path.write_text(source(evosearch.load(program), class_name), encoding="utf-8")
     return path
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.experiments.scripts import exported, fresh, fresh_code, rows, snippet
 
-PLAIN = snippet("from muon import").replace("range(100)", "range(2)")
+PLAIN = snippet("import Muon").replace("range(100)", "range(2)")
 
 
 def quiet(done: subprocess.CompletedProcess[str]) -> None:
