@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.primitives.contract.driving import assert_bits, assert_near, saved, states, tensors
+from tests.primitives.contract.driving import assert_bits, assert_near, copies, saved, states, tensors
 from tests.primitives.contract.machinery import Asserting, Info, common, descend, every_input, made, problem
 from tests.primitives.contract.specimens import restless
 
@@ -32,23 +32,22 @@ def errors_are_raised(info: Info) -> None:
 
 
 def it_goes_in_the_right_direction(info: Info) -> None:
-    """Down, or up to maximize; with and without schedulers; in contiguous and in strided memory."""
-    for strided in (False, True):
+    """Down, or up to maximize; in contiguous memory, and in strided memory under schedulers."""
+    for strided, kinds in ((False, []), (True, info.scheduler_inputs[0])):
         for given in info.optim_inputs_func("cpu"):
-            for kinds in ([], *info.scheduler_inputs[:1]):
-                params, x = problem(strided)
-                optimizer = made(info, params, given)
-                schedulers = [kind(optimizer) for kind in kinds]
-                losses = []
-                for loss in descend(optimizer, params, x):
-                    losses.append(loss.item())
-                    for scheduler in schedulers:
-                        plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-                        with warnings.catch_warnings():
-                            warnings.simplefilter("ignore")  # the scheduler is one step ahead
-                            scheduler.step(loss) if plateau else scheduler.step()
-                up = given.kwargs.get("maximize", False)
-                assert losses[-1] > losses[0] if up else losses[-1] < losses[0], given.desc
+            params, x = problem(strided)
+            optimizer = made(info, params, given)
+            schedulers = [kind(optimizer) for kind in kinds]
+            losses = []
+            for loss in descend(optimizer, params, x):
+                losses.append(loss.item())
+                for scheduler in schedulers:
+                    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")  # the scheduler is one step ahead
+                        scheduler.step(loss) if plateau else scheduler.step()
+            up = given.kwargs.get("maximize", False)
+            assert losses[-1] > losses[0] if up else losses[-1] < losses[0], given.desc
 
 
 def foreach_matches_the_loop(info: Info) -> None:
@@ -62,7 +61,7 @@ def foreach_matches_the_loop(info: Info) -> None:
         for foreach in (False, True):
             params, x = problem()
             optimizer = made(info, params, given, foreach=foreach)
-            for _ in descend(optimizer, params, x, 5):
+            for _ in descend(optimizer, params, x, 3):
                 for value in (*params, *(value for state in states(optimizer) for value in state.values())):
                     tracker.pop_check_set(value, Asserting()) if foreach else tracker.add(value)
         assert tracker.all_popped()
@@ -103,24 +102,20 @@ def without_gradients_nothing_happens(info: Info) -> None:
 
 
 def state_dicts_are_deterministic(info: Info) -> None:
-    """Three optimizers loaded from the same state take the same steps."""
+    """An optimizer loaded from a file takes the same steps as the one that was saved."""
     for given in every_input(info):
         params, x = problem()
         optimizer = made(info, params, given)
-        [*descend(optimizer, params, x, 3)]
+        [*descend(optimizer, params, x, 2)]
         buffer = io.BytesIO()
         torch.save(optimizer.state_dict(), buffer)
-        start, paths = [p.detach().clone() for p in params], []
-        for _ in range(2):
-            buffer.seek(0)
-            twins = [nn.Parameter(p.clone()) for p in start]
-            twin = made(info, twins, given)
-            twin.load_state_dict(torch.load(buffer, weights_only=True))
-            [*descend(twin, twins, x, 3)]
-            paths.append((twins, states(twin)))
-        [*descend(optimizer, params, x, 3)]
-        assert_bits(paths[0], paths[1])
-        assert_bits(paths[0], (params, states(optimizer)))
+        buffer.seek(0)
+        twins = copies(params)
+        twin = made(info, twins, given)
+        twin.load_state_dict(torch.load(buffer, weights_only=True))
+        [*descend(twin, twins, x, 2)]
+        [*descend(optimizer, params, x, 2)]
+        assert_bits((twins, states(twin)), (params, states(optimizer)))
 
 
 def states_load_with_and_without_names(info: Info) -> None:

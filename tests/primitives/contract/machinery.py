@@ -84,7 +84,7 @@ def problem(strided: bool = False) -> tuple[list[nn.Parameter], Tensor]:
     return [nn.Parameter(p) for p in params], x
 
 
-def descend(optimizer: Optimizer, params: Sequence[Tensor], x: Tensor, steps: int = 10) -> Iterator[Tensor]:
+def descend(optimizer: Optimizer, params: Sequence[Tensor], x: Tensor, steps: int = 6) -> Iterator[Tensor]:
     """The loss before each step."""
     for _ in range(steps):
         optimizer.zero_grad()
