@@ -107,7 +107,8 @@ class Optimizer:
         lines += ["    allowed = ()"] if self.loss else []
         foreach = '    allowed = ("foreach", "capturable", "differentiable", "fused")'
         lines += ["    elementwise = True", foreach] if self.elementwise else []
-        return [*lines, *([""] if lines[-1] else [])]
+        names = [f'"{key}"' for key in self.options()]
+        return [*lines, *exploded("    hyperparameters = (", names, ",)" if len(names) == 1 else ")"), ""]
 
     def options(self) -> dict[str, str]:
         """Every hyperparameter with its default."""
@@ -143,7 +144,7 @@ class Optimizer:
         if self.role:
             lines += ['        for w in group["params"]:', "            role_of(group, w)"]
         if "base_lr" in self.readable or "lr" in {state.start for state in self.program.states}:
-            lines.append('        group.setdefault("base_lr", float(group["lr"]))')
+            lines.append('        group.setdefault("base_lr", as_float(group["lr"]))')
         return "\n".join(lines)
 
     def start(self) -> str:
@@ -165,7 +166,9 @@ class Optimizer:
         sorts += ["role_of(group, w)"] if self.role else []
         numbers = [] if self.loss else list(dict.fromkeys(n for update in self.updates for n in update.numbers))
         sorts += (
-            [f"*(float(self.state[w][name]) for name in {tuple(numbers)} if name in self.state[w])"] if numbers else []
+            [f"*(as_float(self.state[w][name]) for name in {tuple(numbers)} if name in self.state[w])"]
+            if numbers
+            else []
         )
         sorts = [each.replace("'", '"') for each in sorts]
         if not sorts:

@@ -93,11 +93,13 @@ class Update:
         title = f"The sum {total.removesuffix('_total')} needs, over lists of tensors." if total else self.title()
         runner = "sum_over" if total else "in_turn" if self.matrix else "run"
         pairs = ", ".join(f'"{each}": {each}' for each in wanted)
-        call = f"{'return ' if total else ''}{runner}({name}_rule, [{', '.join(self.tensors)}], "
+        indent = " " * (8 if self.matrix else 4)
+        items = [f"{name}_rule", f"[{', '.join(self.tensors)}]", f"{{{pairs}}}"]
+        call = exploded(f"{indent}{'return ' if total else ''}{runner}(", items, ")")
+        if self.matrix:
+            call = ["    with torch.autocast(w[0].device.type, enabled=False):", *call]
         end = [f"return {', '.join(kept)}" if len(kept) > 1 else f"return ({kept[0]},)"] if kept else []
-        return "\n".join(
-            [*head, f'    """{title}"""', *self.indented(numbers), *_call(call, pairs), *self.indented(end)]
-        )
+        return "\n".join([*head, f'    """{title}"""', *self.indented(numbers), *call, *self.indented(end)])
 
     def title(self) -> str:
         """One sentence on what the function of lists does."""
@@ -132,7 +134,7 @@ class Update:
         if state.start == "w":
             return "wide(w).clone()"
         if isinstance(state.start, str):
-            value = f'float(group["{"base_lr" if state.start == "lr" else self.names[state.start]}"])'
+            value = f'as_float(group["{"base_lr" if state.start == "lr" else self.names[state.start]}"])'
         else:
             value = show_number(state.start)
         if kind == NUMBER:
@@ -169,23 +171,6 @@ class Update:
         items = [tensors[each] for each in self.tensors]
         items += [f"{each}={known.get(each, f'bucket[{chr(34)}{each}{chr(34)}]')}" for each in given]
         return exploded(f"{start}{name}(", [*items, *(["run=bucket.run"] if run else [])], ")")
-
-
-def _call(start: str, pairs: str) -> list[str]:
-    """The call of a runner with a dictionary of numbers, formatted."""
-    line = f"    {start}{{{pairs}}})"
-    if len(line) <= 120:
-        return [line]
-    name, _, arguments = start.strip().partition("(")
-    rule, _, tensors = arguments.partition(", ")
-    items = [rule, tensors.rstrip(", "), f"{{{pairs}}}"]
-    lines = [f"    {name}("]
-    for item in items:
-        long = len(item) > 111 and item[0] in "{["
-        lines += (
-            exploded("        " + item[0], item[1:-1].split(", "), item[-1] + ",") if long else [f"        {item},"]
-        )
-    return [*lines, "    )"]
 
 
 def reads(lines: list[str], word: str) -> bool:

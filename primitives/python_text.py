@@ -9,12 +9,18 @@ from typing import Any
 
 
 def exploded(start: str, items: Sequence[str], end: str) -> list[str]:
-    """A bracket on one line if it fits, else with one item a line."""
+    """A bracket on one line if it fits, else with one item a line, of which lists and dictionaries may need more."""
     line = f"{start}{', '.join(items)}{end}"
     if len(line) <= 120 or not items:
         return [line]
-    indent = start[: len(start) - len(start.lstrip())]
-    return [start, *(f"{indent}    {item}," for item in items), f"{indent}{end}"]
+    indent = start[: len(start) - len(start.lstrip())] + "    "
+    inside = [
+        exploded(f"{indent}{item[0]}", item[1:-1].split(", "), f"{item[-1]},")
+        if item[0] in "[{"
+        else [f"{indent}{item},"]
+        for item in items
+    ]
+    return [start, *(line for lines in inside for line in lines), f"{indent[4:]}{end}"]
 
 
 class _Replace(ast.NodeTransformer):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from primitives.torch_runners import Number, Run, in_turn
+from primitives.torch_runners import Number, Run, as_float, in_turn, wide
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Bucket:
         """A number as the rule takes it: a float, unless nobody may read it."""
         if not isinstance(value, Tensor):
             return value
-        return value.clone() if self.traced else float(value)
+        return value.clone() if self.traced else as_float(value)
 
     def keep(self, name: str, value: Number) -> None:
         """Keep a state that is the same number for each parameter."""
@@ -51,6 +51,7 @@ class ListOptimizer(torch.optim.Optimizer):
     differentiates_twice = False  # whether that returns the loss with its graph and does not call backward
     elementwise = False  # whether parameters may be sharded
     allowed: tuple[str, ...] = ("capturable", "differentiable", "fused")
+    hyperparameters: tuple[str, ...] = ()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own; ValueError where an option or a parameter will not do."""
@@ -65,6 +66,10 @@ class ListOptimizer(torch.optim.Optimizer):
     def _check(self, group: dict[str, Any]) -> None:
         """ValueError where the options of a group make no sense."""
         name = type(self).__name__
+        for option in self.hyperparameters:
+            known = isinstance(group[option], int | float | Tensor)
+            if not known:
+                raise ValueError(f"{option} must be a number and is {group[option]!r}.")
         if isinstance(group["lr"], Tensor) and group["lr"].numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
         for option in ("foreach", "capturable", "differentiable", "fused"):
@@ -82,6 +87,9 @@ class ListOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+        for one in self.state.values():
+            if not isinstance(one.get("step", 0), Tensor):
+                one["step"] = torch.tensor(float(one["step"]))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what state_dict gave; states keep the dtype in which they were saved, and have their own memory."""
@@ -92,8 +100,9 @@ class ListOptimizer(torch.optim.Optimizer):
             for name, saved in state_dict["state"].get(place, {}).items():
                 loaded = self.state[w].get(name)
                 if isinstance(saved, Tensor) and isinstance(loaded, Tensor):
-                    cast = loaded.dtype != saved.dtype and torch.equal(saved.to(loaded), loaded)
-                    self.state[w][name] = (saved.to(loaded.device) if cast else loaded).clone()
+                    dtype = wide(w).dtype if saved.dim() else saved.dtype
+                    narrowed = loaded.dtype != dtype and torch.equal(saved.to(loaded), loaded)
+                    self.state[w][name] = (saved.to(loaded.device, dtype) if narrowed else loaded).clone()
 
     def _start(self, group: dict[str, Any], w: Tensor) -> dict[str, Tensor]:
         """The states of a parameter before its first step."""

@@ -30,17 +30,22 @@ def number(x: Number) -> Tensor:
     return x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64)
 
 
+def as_float(x: Number) -> float:
+    """A number as a float, which a tensor is read for."""
+    return float(x.detach()) if isinstance(x, Tensor) else float(x)
+
+
 def as_given(value: Tensor, *numbers: Number) -> Number:
     """A value that was computed from numbers: a float if all of them are, except in a graph."""
     traced = torch.compiler.is_compiling() or any(isinstance(x, Tensor) for x in numbers)
-    return value if traced else float(value)
+    return value if traced else as_float(value)
 
 
 def choose(condition: bool | Number, x: Any, y: Any) -> Any:
     """x where the condition on numbers holds, else y."""
     if not isinstance(condition, Tensor):
         return x if condition else y
-    return torch.where(condition != 0, *(z if isinstance(z, Tensor) else number(z) for z in (x, y)))
+    return torch.where(condition != 0, *(number(z) if isinstance(z, int | float) else z for z in (x, y)))
 
 
 def in_turn(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
@@ -104,7 +109,7 @@ def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     if update is None or len(whole) < len(rows):
         in_turn(rule, list(zip(*(row for row in rows if update is None or not is_flat(row)), strict=True)), numbers)
     if update is not None and whole:
-        values = torch.tensor([float(x) for x in numbers.values()], dtype=torch.float64, device=rows[0][0].device)
+        values = torch.tensor([as_float(x) for x in numbers.values()], dtype=torch.float64, device=rows[0][0].device)
         whole += [[x[:0] for x in whole[0]]] * (-len(whole) % CHUNK)
         for i in range(0, len(whole), CHUNK):
             update(list(zip(*whole[i : i + CHUNK], strict=True)), values)

@@ -29,7 +29,7 @@ LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods 
 SHARING = frozenset("transpose flatten unflatten".split())  # may give a view of their argument
 SHAPELY = frozenset("row_mean column_mean rows columns".split())
 RESERVED = frozenset(
-    "torch math float number choose as_given as_matrix maximum minimum l O I self params maximize total_steps step "
+    "torch math float number choose as_given as_float as_matrix maximum minimum l O I self params maximize total_steps step "
     "closure initial_lr role foreach fused capturable differentiable run shape Loss SmoothLoss hessian_solve cg_solve "
     "in_turn together sum_over wide".split()
 ).union(CONSTANTS)
@@ -139,6 +139,8 @@ class _Writer:
         """The variable that has the value from now on. Numbers known early, and what gives shapes, are not replaced."""
         used = self.names[name]
         if value.early and self.early is not self.lines:
+            if simple(value.node):
+                return value.node
             if name in self.inputs:
                 return self.early.named(f"new_{used}", value.node)
             if used in self.early.done or used in self.lines.done:
