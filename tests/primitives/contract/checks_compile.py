@@ -31,18 +31,19 @@ def compiled_steps(s: Specimen, optimizer: Optimizer, params: list[Any], seeds: 
 
 def a_step_is_one_graph(s: Specimen) -> None:
     """Whatever the step and the rate in a tensor, and for a fixed rate that is a number; it moves as without."""
-    for capturable in (False, True):
-        for lr in (s.lr, torch.tensor(s.lr, dtype=torch.float64)):
-            params, twins = parameters(SMALL), parameters(SMALL)
-            optimizer, twin = s.make(params, lr=lr, capturable=capturable), s.make(twins)
-            run(s, optimizer, params, [1])
-            run(s, twin, twins, [1])
-            assert compiled_steps(s, optimizer, params, [2, 3, 4, 5, 6], lr) == 1
-            for seed in (2, 3, 4, 5, 6):
-                twin.param_groups[0]["lr"] = s.lr / seed if isinstance(lr, torch.Tensor) else s.lr
-                run(s, twin, twins, [seed])
-            assert_near(params, twins, rtol=1e-5)
-            assert [float(state["step"]) for state in states(optimizer)] == [6, 6]
+    tensor = torch.tensor(s.lr, dtype=torch.float64)
+    for capturable, lr in ((False, s.lr), (False, tensor), (True, tensor)):
+        params, twins = parameters(SMALL), parameters(SMALL)
+        optimizer, twin = s.make(params, lr=lr, capturable=capturable), s.make(twins)
+        run(s, optimizer, params, [1])
+        run(s, twin, twins, [1])
+        assert compiled_steps(s, optimizer, params, [2, 3, 4, 5, 6], lr) == 1
+        for seed in (2, 3, 4, 5, 6):
+            twin.param_groups[0]["lr"] = s.lr / seed if lr is tensor else s.lr
+            run(s, twin, twins, [seed])
+        assert_near(params, twins, rtol=1e-5)
+        assert [float(state["step"]) for state in states(optimizer)] == [6, 6]
+        tensor.fill_(s.lr)
 
 
 def states_may_be_made_in_the_graph(s: Specimen) -> None:
@@ -75,15 +76,12 @@ def without_a_compiler_fused_is_plain(s: Specimen) -> None:
     """A warning once, and the plain step."""
     torch._dynamo.reset()
     params, twins = parameters(((7, 3), (5,)), torch.float32), parameters(((7, 3), (5,)), torch.float32)
-    missing = torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True})
+    missing = torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler"), "fx_graph_cache": False})
     with warnings.catch_warnings(record=True) as seen, missing:
         warnings.simplefilter("always")
         optimizer = s.make(params, fused=True)
         run(s, optimizer, params, [1, 2])
-    ours = [
-        warning for warning in seen if issubclass(warning.category, UserWarning) and "compile" in str(warning.message)
-    ]
-    assert len(ours) == 1
+    assert len([warning for warning in seen if "plain" in str(warning.message)]) == 1  # torch warns of itself, too
     run(s, s.make(twins), twins, [1, 2])
     assert_near(params, twins, rtol=1e-6)
 

@@ -178,7 +178,7 @@ def copies_have_all_attributes(info: Info) -> None:
     for given in every_input(info):
         params, x = problem()
         optimizer = made(info, params, given)
-        [*descend(optimizer, params, x, 2)]
+        [*descend(optimizer, params, x, 1)]
         copied = copy.deepcopy(optimizer)
         public = [{name for name in dir(each) if not name.startswith("_")} for each in (optimizer, copied)]
         assert public[0] == public[1]

@@ -195,7 +195,7 @@ COMPILE_FAULTS = (
     right("states_may_be_made_in_the_graph", MOVE, f"{COUNTS}{MOVE}"),
     right("fused_does_as_the_plain_step", RATE, rate('lr = lr * 1.01 if group["fused"] else lr')),
     right("without_a_compiler_fused_is_plain", "        if fused:\n", "        if foreach:\n"),
-    right("without_a_compiler_fused_is_plain", RATE, rate('group["fused"] and warnings.warn("does not compile")')),
+    right("without_a_compiler_fused_is_plain", RATE, rate('group["fused"] and warnings.warn("plain")')),
 )
 
 RANK = "(torch.distributed.is_initialized() and torch.distributed.get_rank())"
@@ -203,6 +203,7 @@ LOCAL = "(w.grad.to_local() if hasattr(w.grad, 'to_local') else w.grad)"
 RANK_FAULTS = (
     right("replicated", RATE, rate(f"lr = lr * (1 + {RANK})")),
     right("sharded", SIGN, f"w.grad / (1 + {LOCAL}.norm())"),
+    right("cut", SIGN, f"w.grad / (1 + {LOCAL}.norm())"),
     right("checkpointed", LOADED, "kept + 1e-3"),
     sharp("refused", "isinstance(w, DTensor)", "w is None"),
 )

@@ -24,11 +24,9 @@ def info_of(s: Specimen) -> Info:
         decay = {name: 0.1 for name in s.others if name == "weight_decay"}
         kinds: dict[str, dict[str, Any]] = {
             "default": {},
-            "non-default lr": {"lr": s.others["lr"]},
             "other hyperparameters": {**s.others, **decay},
             "maximize": {**decay, "maximize": True},
             "Tensor lr": {"lr": torch.tensor(s.lr)},
-            "capturable": {**decay, "capturable": True},
             "Tensor lr with capturable": {"lr": torch.tensor(s.lr), "capturable": True},
         }
         return [common.OptimizerInput(None, {**s.options, **options}, name) for name, options in kinds.items()]

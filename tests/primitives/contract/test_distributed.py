@@ -22,6 +22,7 @@ Found = list[dict[Case, Any]]  # what each process found
 
 KNOWN = {name: specimen(name, program(name)) for name in texts()}
 REPLICATED = ("adamw", "muon", "ranger", "clip_norm(adamw, max_norm=1)", "sam(adamw)", "nesterov")
+FULLY_SHARDED = ("sgd", "adamw", "nadam", "lion", "rprop", "ranger", "lookahead(adam, k=3)")
 CHECKPOINTED = ("adamw", "nadam", "rprop", "lookahead(adam, k=3)")
 SHARDED = [name for name, known in KNOWN.items() if known.elementwise and not known.reads_loss]
 WHOLE = [name for name, known in KNOWN.items() if not known.elementwise]
@@ -35,9 +36,14 @@ def a_replica_does_as_one_alone(found: Found, key: str) -> None:
 
 
 def shards_do_as_the_whole(found: Found, key: str) -> None:
-    """Sharded by rows and by columns, in uneven and empty pieces."""
+    """Sharded by rows with fully_shard, in uneven and empty pieces."""
     for each in found:
         assert_near(each["sharded", key], alone(specimen_of(key)), rtol=1e-7)
+
+
+def pieces_do_as_the_whole(found: Found, key: str) -> None:
+    """A tensor distributed by columns."""
+    for each in found:
         assert_near(each["cut", key], whole(specimen_of(key)), rtol=1e-9)
 
 
@@ -59,7 +65,8 @@ def shards_are_refused(found: Found, key: str) -> None:
 Check = Callable[[Found, str], None]
 CHECKS: dict[str, tuple[Check, tuple[str, ...], tuple[str, ...]]] = {
     "replicated": (a_replica_does_as_one_alone, ("replicated",), (*REPLICATED, "Right", "Sharp")),
-    "sharded": (shards_do_as_the_whole, ("sharded", "cut"), (*SHARDED, "Right")),
+    "sharded": (shards_do_as_the_whole, ("sharded",), (*FULLY_SHARDED, "Right")),
+    "cut": (pieces_do_as_the_whole, ("cut",), (*SHARDED, "Right")),
     "checkpointed": (a_checkpoint_goes_on, ("sharded", "checkpointed"), (*CHECKPOINTED, "Right")),
     "refused": (shards_are_refused, ("cut",), (*WHOLE, "Sharp")),
 }
