@@ -13,9 +13,9 @@ from primitives.export_live import live_calls
 from primitives.export_parts import names_of_parts, parts_for
 from primitives.export_update import Update
 from primitives.export_variants import export_variants
-from primitives.program import Program
+from primitives.program import Program, ProgramError
 from primitives.table import PRIMITIVES
-from primitives.torch_text import safe_names
+from primitives.torch_names import safe_names
 
 TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 TAKEN = {
@@ -30,7 +30,7 @@ def source(program: Program, class_name: str | None = None, *, notes: Sequence[s
     """The text of a Python file with the program as a `torch.optim.Optimizer`; it needs only torch."""
     name = _class_name(program.name) if class_name is None else class_name
     if not name.isidentifier() or keyword.iskeyword(name) or name in {*TAKEN, *PRIMITIVES}:
-        raise ValueError(f"'{name}' cannot be the name of a class.")
+        raise ProgramError(f"'{name}' cannot be the name of a class; choose another.")
     rules, rest = _code(program, name)
     code = "\n\n\n".join([*rules, *rest])
     common = "\n\n\n".join(parts_for(code))

@@ -6,11 +6,10 @@ import ast
 import builtins
 import keyword
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 from primitives.export_head import head
 from primitives.export_live import live_calls
+from primitives.export_parts import JAX, names_of_parts, parts_for
 from primitives.export_variants import export_variants
 from primitives.optax_factory import Factory, class_name
 from primitives.optax_step import Step
@@ -18,7 +17,6 @@ from primitives.program import READABLE, Program, ProgramError
 from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
 
-PARTS = Path(__file__).with_name("jax_parts.py")
 MODULE = frozenset(
     "annotations math Any Generator NamedTuple Sequence jax jnp optax Array ArrayLike Number float".split()
 )
@@ -49,7 +47,7 @@ def optax_source(program: Program, name: str | None = None, *, notes: Sequence[s
     steps = [Step(variant, label, names, keep) for variant, label in zip(variants, labels, strict=True)]
     factory = Factory(program, function, steps, names)
     code = [*(step.function() for step in steps), factory.state(), factory.function()]
-    parts = _parts_for({part for step in steps for part in step.body.parts} | factory.parts())
+    parts = parts_for("\n\n".join(code), JAX)
     blocks = [f"{head(program, notes, torch=False)}\n\n{_imports([*code, *parts])}", *code, *parts]
     return "\n\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
@@ -78,12 +76,16 @@ def _imports(blocks: list[str]) -> str:
 def _free(word: str) -> str:
     """A name for a function of the file: the word, unless that means something already."""
     word = word if word.isidentifier() else f"program_{word}"
-    return f"{word}_" if keyword.iskeyword(word) or word in {*MODULE, *FACTORY, *_parts(), *dir(builtins)} else word
+    return (
+        f"{word}_"
+        if keyword.iskeyword(word) or word in {*MODULE, *FACTORY, *names_of_parts(JAX), *dir(builtins)}
+        else word
+    )
 
 
 def _names(programs: Sequence[Program], functions: set[str]) -> dict[str, str]:
     """For each variable, the name that it has in Python: its own unless that is taken; fields have no underscore."""
-    outside = MODULE.union(_parts(), CONSTANTS, ("l", "O", "I"), functions)
+    outside = MODULE.union(names_of_parts(JAX), CONSTANTS, ("l", "O", "I"), functions)
     crossing = {name for program in programs for name in (*program.state_names, *program.defaults)} - {"lr"}
     local = {assign.name for program in programs for assign in program.body} - crossing - {"w"}
     inside = FACTORY.union(*({f"new_{word}", f"new_{word}_"} for word in crossing))
@@ -96,26 +98,3 @@ def _names(programs: Sequence[Program], functions: set[str]) -> dict[str, str]:
             name += "_"
         names[word] = name
     return names
-
-
-@cache
-def _parts() -> dict[str, tuple[str, frozenset[str]]]:
-    """The text of each function of jax_parts.py, and the names that it uses."""
-    text = PARTS.read_text(encoding="utf-8")
-    parts = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            used = frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-            parts[node.name] = (ast.get_source_segment(text, node) or "", used)
-    return parts
-
-
-def _parts_for(names: set[str]) -> list[str]:
-    """The text of these parts and of all that they use."""
-    parts = _parts()
-    wanted: set[str] = set()
-    more = names
-    while more:
-        wanted |= more
-        more = {used for name in more for used in parts[name][1] if used in parts} - wanted
-    return [text for name, (text, _) in parts.items() if name in wanted]

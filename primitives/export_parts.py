@@ -1,4 +1,4 @@
-"""The common parts of exported files, taken from the text of the torch_*.py files (not imported: they need torch)."""
+"""The common parts of exported files, taken from the text of the files below (not imported: they need torch or JAX)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import ast
 from functools import cache
 from pathlib import Path
 
-FILES = ("torch_runners.py", "torch_base.py", "torch_parts.py")
+TORCH = ("torch_runners.py", "torch_base.py", "torch_parts.py")
+JAX = ("jax_parts.py",)
 
 
 @cache
-def _parts() -> dict[str, tuple[str, frozenset[str]]]:
+def _parts(files: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]]]:
     """The text of each function, class and named value, and the names that it uses."""
     parts = {}
-    for file in FILES:
+    for file in files:
         text = Path(__file__).with_name(file).read_text(encoding="utf-8")
         lines = text.split("\n")
         for node in ast.parse(text).body:
@@ -29,14 +30,14 @@ def _names(node: ast.AST) -> frozenset[str]:
     return frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
-def names_of_parts() -> set[str]:
+def names_of_parts(files: tuple[str, ...] = TORCH) -> set[str]:
     """The names that parts may take in a file."""
-    return set(_parts())
+    return set(_parts(files))
 
 
-def parts_for(code: str) -> list[str]:
+def parts_for(code: str, files: tuple[str, ...] = TORCH) -> list[str]:
     """The text of the parts that code uses, and of all that they use, in an order in which Python can run them."""
-    parts = _parts()
+    parts = _parts(files)
     wanted: set[str] = set()
     more = {*_names(ast.parse(code))} & set(parts)
     while more:

@@ -13,7 +13,8 @@ from primitives.python_text import exploded
 from primitives.roles import CONSTANTS
 from primitives.text import show_number
 from primitives.torch_lines import names_in, target
-from primitives.torch_text import Total, body, needs_matrix
+from primitives.torch_names import needs_matrix
+from primitives.torch_text import Total, body
 
 
 class Update:

@@ -9,8 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
+from primitives.interpreter import expansion
 from primitives.primitive import Primitive
+from primitives.program import Call, substitute
 from primitives.python_text import fill, text
+from primitives.table import PRIMITIVES
+
+Expr = str | float | Call
 
 COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PLAIN = frozenset("add subtract multiply negative mix abs".split())  # never raise on Python numbers
@@ -39,6 +44,17 @@ def costly(node: ast.expr) -> bool:
     """Whether a number is better computed once than for each element."""
     kinds = ast.Call | ast.Compare | ast.Pow | ast.Div | ast.Mod
     return any(isinstance(part, kinds) for part in ast.walk(node))
+
+
+def comparison_in(expr: Expr) -> Call | None:
+    """The comparison that an expression is, or stands for."""
+    if not isinstance(expr, Call) or expr.op in COMPARISONS:
+        return expr if isinstance(expr, Call) else None
+    meant = expansion(expr.op) if PRIMITIVES[expr.op].form == "composite" else None
+    if not isinstance(meant, Call) or meant.op not in COMPARISONS:
+        return None
+    written = substitute(meant, dict(zip(PRIMITIVES[expr.op].args, expr.args, strict=True)).__getitem__)
+    return written if isinstance(written, Call) else None
 
 
 def _never_raises(p: Primitive, nodes: list[ast.expr], decays: Collection[str]) -> bool:

@@ -17,22 +17,16 @@ from primitives.inference import state_kinds
 from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
-from primitives.program import READABLE, Call, Program, calls, expressions, substitute
+from primitives.program import READABLE, Call, Program
 from primitives.python_text import fill, simple, swap, text
-from primitives.roles import CONSTANTS
 from primitives.table import PRIMITIVES
 from primitives.torch_lines import Lines, number
-from primitives.torch_numbers import COMPARISONS, costly, number_text
+from primitives.torch_names import RESERVED, needs_matrix, safe_names
+from primitives.torch_numbers import COMPARISONS, comparison_in, costly, number_text
 
 Expr = str | float | Call
 LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods of the classes in torch_parts.py
 SHARING = frozenset("transpose flatten unflatten".split())  # may give a view of their argument
-SHAPELY = frozenset("row_mean column_mean rows columns".split())
-RESERVED = frozenset(
-    "torch math float number choose as_given as_float as_matrix maximum minimum l O I self params maximize total_steps step "
-    "closure initial_lr role foreach fused capturable differentiable run shape Loss SmoothLoss hessian_solve cg_solve "
-    "in_turn together sum_over wide".split()
-).union(CONSTANTS)
 
 
 @dataclass(frozen=True)
@@ -64,24 +58,6 @@ class Value:
     number: bool
     fresh: bool = True  # shares no memory with an input
     early: bool = False  # a number that is known before the tensors
-
-
-def safe_names(program: Program) -> dict[str, str]:
-    """For each variable of a program, the name that it has in Python code: its own unless that is taken."""
-    words = [*"wg", *READABLE, *program.state_names, *program.defaults, *(assign.name for assign in program.body)]
-    names: dict[str, str] = {}
-    for word in words:
-        name = word
-        while name in RESERVED or (name != word and name in words):
-            name += "_"
-        names[word] = name
-    return names
-
-
-def needs_matrix(program: Program) -> bool:
-    """Whether rows and columns matter, so that tensors must be seen as matrices."""
-    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr) if call.op != "size"}
-    return bool(forms & {"matrix", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())
 
 
 def body(
@@ -177,7 +153,7 @@ class _Writer:
             return env[expr]
         if not isinstance(expr, Call):
             return Value(number(float(expr)), NUMBER, True, early=True)
-        comparison = self.comparison(expr.args[0]) if expr.op == "where" else None
+        comparison = comparison_in(expr.args[0]) if expr.op == "where" else None
         if comparison is not None:
             test = self.test(comparison, env)
             return self.where(test, *(self.argument(arg, env) for arg in expr.args[1:]))
@@ -268,16 +244,6 @@ class _Writer:
         node, helper = number_text(p, nodes, {self.names[name] for name in self.program.defaults})
         self.helpers |= dict([helper]) if helper else {}
         return Value(node, kind, True, early=all(arg.early for arg in args))
-
-    def comparison(self, expr: Expr) -> Call | None:
-        """The comparison that an expression is, or stands for."""
-        if not isinstance(expr, Call) or expr.op in COMPARISONS:
-            return expr if isinstance(expr, Call) else None
-        meant = expansion(expr.op) if PRIMITIVES[expr.op].form == "composite" else None
-        if not isinstance(meant, Call) or meant.op not in COMPARISONS:
-            return None
-        written = substitute(meant, dict(zip(PRIMITIVES[expr.op].args, expr.args, strict=True)).__getitem__)
-        return written if isinstance(written, Call) else None
 
     def test(self, call: Call, env: Mapping[str, Value]) -> Value:
         """A comparison as a truth, which only `where` may consume."""
