@@ -20,7 +20,7 @@ from primitives.torch_names import safe_names
 TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 TAKEN = {
     *dir(builtins),
-    *"torch math Tensor Any Callable Generator Sequence ParamsT dataclass functools warnings chain".split(),
+    *"torch math Tensor Any Callable Generator Sequence ParamsT functools warnings chain".split(),
     *"self params group state w g closure loss bucket buckets updates update new term oracle role".split(),
     *names_of_parts(),
 }
@@ -71,7 +71,6 @@ def _imports(code: str) -> str:
             "from __future__ import annotations\n",
             *(f"import {word}" for word in modules),
             f"from collections.abc import {', '.join(collections)}",
-            "from dataclasses import dataclass",
             "from itertools import chain",
             "from typing import Any\n",
             "import torch",

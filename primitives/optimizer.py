@@ -23,8 +23,8 @@ def to_torch(program: Program) -> type[torch.optim.Optimizer]:
     name = f"primitives.exported_{program.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     module = ModuleType(name)
     path = f"<{name}>"
-    sys.modules[name] = module
     exec(compile(text, path, "exec"), module.__dict__)  # our own text, printed from a parsed program
+    sys.modules[name] = module
     linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)  # for tracebacks and inspect
     return _optimizer(module)
 

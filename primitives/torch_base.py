@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -12,17 +11,16 @@ from torch import Tensor
 from primitives.torch_runners import Number, Run, as_float, in_turn, wide
 
 
-@dataclass
 class Bucket:
     """Parameters that are updated alike: of one group and one sort, at the same step."""
 
-    group: dict[str, Any]
-    t: Number  # steps that they have seen, this one included
-    traced: bool  # whether numbers are tensors, which nobody may read
-    run: Run
-    w: list[Tensor]
-    g: list[Tensor]
-    states: list[dict[str, Any]]
+    def __init__(self, group: dict[str, Any], t: Number, traced: bool, run: Run) -> None:
+        self.group, self.run = group, run
+        self.t = t  # steps that they have seen, this one included
+        self.traced = traced  # whether numbers are tensors, which nobody may read
+        self.w: list[Tensor] = []
+        self.g: list[Tensor] = []
+        self.states: list[dict[str, Any]] = []
 
     def state(self, name: str) -> list[Tensor]:
         """One state of each parameter."""
@@ -145,7 +143,7 @@ class ListOptimizer(torch.optim.Optimizer):
             t = state["step"] if traced else state["step"].item()
             alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w))
             if alike not in buckets:
-                buckets[alike] = Bucket(group, t, traced, self._run(group, w), [], [], [])
+                buckets[alike] = Bucket(group, t, traced, self._run(group, w))
             buckets[alike].w.append(w)
             buckets[alike].states.append(state)
             if gradient and w.grad is not None:

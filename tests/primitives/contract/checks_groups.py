@@ -17,7 +17,7 @@ from tests.primitives.contract.driving import (
     step,
     tensors,
 )
-from tests.primitives.contract.specimens import Item, Specimen
+from tests.primitives.contract.specimens import Item, Specimen, without_closure
 
 
 def groups_are_optimizers_of_their_own(s: Specimen) -> None:
@@ -143,7 +143,7 @@ def roles_come_from_the_group(s: Specimen) -> None:
 
 GROUPS = [
     Item(groups_are_optimizers_of_their_own, lambda s: not s.coupled),
-    Item(groups_may_come_later, lambda s: s.closure == "no"),
+    Item(groups_may_come_later, without_closure),
     Item(names_of_parameters_are_kept),
     Item(hyperparameters_are_read_at_each_step),
     Item(the_learning_rate_matters),

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.primitives.contract.driving import assert_bits, assert_near, copies, saved, states, tensors
+from tests.primitives.contract.driving import assert_bits, copies, saved, states, tensors
 from tests.primitives.contract.machinery import Asserting, Info, common, descend, every_input, made, problem
 from tests.primitives.contract.specimens import restless
 
@@ -152,7 +152,8 @@ def states_load_into_other_types(info: Info) -> None:
         [*descend(optimizer, params, x.to(before), 2)]
         [*descend(twin, twins, x.to(after), 2)]
         assert all(p.dtype == after for p in twins)
-        assert_near([p.double() for p in twins], [p.double() for p in params], rtol=0.1)
+        far = max(float((p.double() - q.double()).detach().abs().max()) for p, q in zip(twins, params, strict=True))
+        assert far < 0.05  # roots of ill-conditioned matrices are not the same in float32
 
 
 def a_counter_may_be_a_number(info: Info) -> None:

@@ -136,10 +136,11 @@ def _closure(s: Specimen, seed: int = 1) -> Callable[[], Any] | None:
 
 
 def nothing_moves_at_no_rate(s: Specimen) -> None:
-    """lr = 0 with zero gradients moves nothing on fresh states; where it does, the docstring says so."""
+    """A group whose lr becomes 0 stays at zero gradients and fresh states; where it moves, the docstring says so."""
     for lr in (0.0, torch.tensor(0.0)):
         params = parameters()
-        optimizer = s.make(params, lr=lr)
+        optimizer = s.make(params)
+        optimizer.param_groups[0]["lr"] = lr
         for _ in range(2):
             step(s, optimizer, params, [torch.zeros_like(p) for p in params])
         still = all(torch.equal(p, q) for p, q in zip(params, parameters(), strict=True))

@@ -20,7 +20,7 @@ from tests.primitives.contract.driving import (
     step,
     tensors,
 )
-from tests.primitives.contract.specimens import Item, Specimen
+from tests.primitives.contract.specimens import Item, Specimen, without_closure
 
 
 def the_closure_runs_first(s: Specimen) -> None:
@@ -236,22 +236,18 @@ def complex_parameters_are_refused(s: Specimen) -> None:
     assert_bits(real, parameters()[0])
 
 
-def _by_gradient(s: Specimen) -> bool:
-    return s.closure == "no"
-
-
 STEPS = [
     Item(the_closure_runs_first),
     Item(a_closure_is_asked_for),
     Item(states_are_made_lazily),
     Item(states_are_tensors_or_numbers),
-    Item(low_precision_is_only_in_the_weights, _by_gradient),
+    Item(low_precision_is_only_in_the_weights, without_closure),
     Item(the_default_type_does_not_matter),
-    Item(gradients_are_left_alone, _by_gradient),
+    Item(gradients_are_left_alone, without_closure),
     Item(weights_stay_where_they_are),
     Item(empty_tensors_change_nothing),
     Item(no_dimensions_are_one_element),
     Item(strides_do_not_matter),
-    Item(sparse_gradients_are_refused, _by_gradient),
-    Item(complex_parameters_are_refused, _by_gradient),
+    Item(sparse_gradients_are_refused, without_closure),
+    Item(complex_parameters_are_refused, without_closure),
 ]

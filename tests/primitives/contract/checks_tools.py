@@ -23,7 +23,7 @@ from tests.primitives.contract.driving import (
     step,
     tensors,
 )
-from tests.primitives.contract.specimens import Item, Optimizer, Specimen
+from tests.primitives.contract.specimens import Item, Optimizer, Specimen, without_closure
 
 
 class Holder(nn.Module):
@@ -207,19 +207,15 @@ def checkpoints_of_distributed_training_work(s: Specimen) -> None:
     assert_bits([*others.parameters()], [*model.parameters()])
 
 
-def _by_gradient(s: Specimen) -> bool:
-    return s.closure == "no"
-
-
 TOOLS = [
     Item(schedulers_set_the_rate),
     Item(schedulers_that_look_at_more_work),
     Item(averages_follow),
-    Item(gradients_add_up, _by_gradient),
-    Item(a_gradient_scaler_changes_nothing, _by_gradient),
-    Item(autocast_changes_nothing, _by_gradient),
+    Item(gradients_add_up, without_closure),
+    Item(a_gradient_scaler_changes_nothing, without_closure),
+    Item(autocast_changes_nothing, without_closure),
     Item(hooks_see_each_step),
     Item(hooks_see_each_state_dict),
     Item(it_prints_its_options),
-    Item(checkpoints_of_distributed_training_work, _by_gradient),
+    Item(checkpoints_of_distributed_training_work, without_closure),
 ]

@@ -152,6 +152,11 @@ def always(_: Specimen) -> bool:
     return True
 
 
+def without_closure(s: Specimen) -> bool:
+    """For checks of classes that take gradients as they come."""
+    return s.closure == "no"
+
+
 @dataclass(frozen=True)
 class Item:
     """A check of the contract and the classes that it is for."""
