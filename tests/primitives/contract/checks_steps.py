@@ -164,7 +164,6 @@ def weights_stay_where_they_are(s: Specimen) -> None:
     assert [p.data_ptr() for p in params] == [address for address, _ in before]
     assert all(p._version > version for p, (_, version) in zip(params, before, strict=True))
     assert all(p.is_leaf and p.requires_grad for p in params)
-    assert all(any(p is q for q in optimizer.param_groups[0]["params"]) for p in params)
 
 
 def empty_tensors_change_nothing(s: Specimen) -> None:
@@ -193,11 +192,8 @@ def strides_do_not_matter(s: Specimen) -> None:
     plain = parameters(((3, 4), (4,), (2, 3, 2, 2)))
     base = torch.zeros(8, dtype=torch.float64)
     base[::2] = plain[1].detach()
-    odd = [
-        nn.Parameter(plain[0].detach().t().contiguous().t()),
-        nn.Parameter(base[::2]),
-        nn.Parameter(plain[2].detach().clone(memory_format=torch.channels_last)),
-    ]
+    last = plain[2].detach().clone(memory_format=torch.channels_last)
+    odd = [nn.Parameter(x) for x in (plain[0].detach().t().contiguous().t(), base[::2], last)]
     turned = copies(plain)
     optimizers = [s.make(params) for params in (plain, odd, turned)]
     for seed in (1, 2, 3):
