@@ -14,7 +14,7 @@ from tests.primitives.contract.specimens import exported, program, specimen, tex
 
 CHECKS = {check.__name__: check for check in (*COMPILE, *FUSED)}
 QUICK = ("sgd", "nadam", "muon", "clip_norm(adamw, max_norm=1)")
-FUSED_QUICK = ("adamw",)
+FUSED_QUICK = ("adamw", "heavy_ball")
 NAMES = [name for name in texts() if specimen(name, program(name)).closure == "no"]
 
 needs_a_compiler = pytest.mark.skipif(
