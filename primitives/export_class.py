@@ -41,7 +41,7 @@ START = '''
 '''
 
 SORT = '''
-    def _sort(self, group: dict[str, Any], w: Tensor) -> Any:
+    def _sort(self, group: dict[str, Any], w: Tensor, state: dict[str, Any]) -> Any:
         """Parameters of a group can be updated together if this is the same."""
 '''
 
@@ -165,11 +165,7 @@ class Optimizer:
         sorts = ["w.dim() > 1"] if self.shape else []
         sorts += ["role_of(group, w)"] if self.role else []
         numbers = [] if self.loss else list(dict.fromkeys(n for update in self.updates for n in update.numbers))
-        sorts += (
-            [f"*(as_float(self.state[w][name]) for name in {tuple(numbers)} if name in self.state[w])"]
-            if numbers
-            else []
-        )
+        sorts += [f"*(as_float(state[name]) for name in {tuple(numbers)} if name in state)"] if numbers else []
         sorts = [each.replace("'", '"') for each in sorts]
         if not sorts:
             return ""
@@ -207,14 +203,15 @@ class Optimizer:
         """The lines that add to a total, where the update does."""
         for each in update.body.totals:
             if each.name == total:
-                lines = [*each.numbers, *each.lines]
+                lines = [*update.early(each.numbers, each.lines, total), *each.lines]
                 call = update.call(f"{' ' * indent}term = ", update.summing(each), lines)
                 return [*call, f"{' ' * indent}{total} += bucket.number(term)"]
         return []
 
     def called(self, update: Update, indent: int) -> list[str]:
         """The lines that update a bucket and keep the numbers that the function returned."""
-        space, lines = " " * indent, [*update.body.lines, *update.body.numbers]
+        space, body = " " * indent, update.body
+        lines = [*body.lines, *update.early(body.numbers, body.lines, "")]
         targets = [f"new_{name}" for name in update.numbers]
         new = "update = " if update.loss else f"{', '.join(targets)} = " if len(targets) > 1 else ""
         new = f"({targets[0]},) = " if len(targets) == 1 else new

@@ -12,7 +12,7 @@ from primitives.program import READABLE, State
 from primitives.python_text import exploded
 from primitives.roles import CONSTANTS
 from primitives.text import show_number
-from primitives.torch_lines import names_in, target
+from primitives.torch_lines import names_in, needed, target
 from primitives.torch_names import needs_matrix
 from primitives.torch_text import Total, body
 
@@ -37,8 +37,14 @@ class Update:
 
     def _each(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
         """Name, early numbers and lines of the update and of each total, with the name of the latter."""
-        totals = [(self.summing(each), each.numbers, each.lines, each.name) for each in self.body.totals]
-        return [*totals, (self.name, self.body.numbers, self.body.lines, "")]
+        each = [(self.summing(total), total.numbers, total.lines, total.name) for total in self.body.totals]
+        each += [(self.name, self.body.numbers, self.body.lines, "")]
+        return [(name, self.early(numbers, lines, total), lines, total) for name, numbers, lines, total in each]
+
+    def early(self, numbers: Sequence[str], lines: Sequence[str], total: str) -> tuple[str, ...]:
+        """The early numbers that are read by a rule, or kept with the update."""
+        kept = () if total else self.body.kept
+        return tuple(needed([*numbers], names_in("\n    ".join([*lines, *kept]))))
 
     def rules(self) -> list[str]:
         """The text of the functions of one tensor."""

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from primitives.torch_runners import Number, Run, as_float, in_turn, wide
 
+Ready = tuple[dict[str, Any], Tensor, Tensor | None, dict[str, Any]]  # group, parameter, gradient, state
+
 
 class Bucket:
     """Parameters that are updated alike: of one group and one sort, at the same step."""
@@ -110,7 +112,7 @@ class ListOptimizer(torch.optim.Optimizer):
         """A number among the states of a parameter."""
         return torch.full((), value, dtype=dtype, device=w.device if group["capturable"] else "cpu")
 
-    def _sort(self, group: dict[str, Any], w: Tensor) -> Any:
+    def _sort(self, group: dict[str, Any], w: Tensor, state: dict[str, Any]) -> Any:
         """Parameters of a group can be updated together if this is the same."""
         return None
 
@@ -118,34 +120,36 @@ class ListOptimizer(torch.optim.Optimizer):
         """How tensors are updated."""
         return in_turn
 
-    def _ready(self, gradient: bool = True) -> list[tuple[dict[str, Any], Tensor]]:
-        """Group and parameter wherever there is a gradient, or one can be asked for; begins their states."""
-        pairs = [(group, w) for group in self.param_groups for w in group["params"]]
-        pairs = [(group, w) for group, w in pairs if (w.grad is not None if gradient else w.requires_grad)]
-        for _, w in pairs:
-            x = w.grad if gradient else w
+    def _ready(self, gradient: bool = True) -> list[Ready]:
+        """All that a step needs of the parameters that have a gradient, or can have one; it begins their states."""
+        every = [(group, w, w.grad) for group in self.param_groups for w in group["params"]]
+        taken = [each for each in every if (each[2] is not None if gradient else each[1].requires_grad)]
+        for _, w, g in taken:
+            x = g if gradient and g is not None else w
             if x.layout != torch.strided or x.is_complex():
                 raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
-        for group, w in pairs:
-            if not self.state[w]:
-                self.state[w]["step"] = self._number(group, w, 0, torch.float32)
-                self.state[w].update(self._start(group, w))
-        if pairs:
-            torch._foreach_add_([self.state[w]["step"] for _, w in pairs], 1)
-        return pairs
+        ready = [(group, w, g, self.state[w]) for group, w, g in taken]
+        for group, w, _, state in ready:
+            if not state:
+                state["step"] = self._number(group, w, 0, torch.float32)
+                state.update(self._start(group, w))
+        if ready:
+            torch._foreach_add_([state["step"] for *_, state in ready], [torch.ones(())] * len(ready))
+        return ready
 
     def _buckets(self, alone: bool = False, gradient: bool = True) -> list[Bucket]:
         """The parameters that have a gradient, or can have one, each alone or with those that are updated alike."""
         buckets: dict[Any, Bucket] = {}
-        for group, w in self._ready(gradient):
-            state = self.state[w]
-            traced = torch.compiler.is_compiling() or group["capturable"] or group["differentiable"]
+        compiling = torch.compiler.is_compiling()
+        for group, w, g, state in self._ready(gradient):
+            traced = compiling or group["capturable"] or group["differentiable"]
             t = state["step"] if traced else state["step"].item()
-            alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w))
-            if alike not in buckets:
-                buckets[alike] = Bucket(group, t, traced, self._run(group, w))
-            buckets[alike].w.append(w)
-            buckets[alike].states.append(state)
-            if gradient and w.grad is not None:
-                buckets[alike].g.append(-w.grad if group["maximize"] else w.grad)
+            alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w, state))
+            bucket = buckets.get(alike)
+            if bucket is None:
+                bucket = buckets[alike] = Bucket(group, t, traced, self._run(group, w))
+            bucket.w.append(w)
+            bucket.states.append(state)
+            if gradient and g is not None:
+                bucket.g.append(-g if group["maximize"] else g)
         return list(buckets.values())

@@ -21,6 +21,10 @@ COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PLAIN = frozenset("add subtract multiply negative mix abs".split())  # never raise on Python numbers
 HELPERS = {"max": "maximum", "min": "minimum", "where": "choose"}  # names of helpers that differ
 
+QUOTIENT = '''def divide(x: Number, y: Number) -> Number:
+    """x / y of numbers: nan or inf where Python would raise."""
+    return x / y if isinstance(y, Tensor) or y else as_given(number(x) / number(y), x, y)'''
+
 
 def number_text(
     p: Primitive, nodes: list[ast.expr], decays: Collection[str]
@@ -40,10 +44,12 @@ def number_text(
     return ast.Call(ast.Name(name), nodes, []), (name, _helper(name, p))
 
 
-def costly(node: ast.expr) -> bool:
-    """Whether a number is better computed once than for each element."""
-    kinds = ast.Call | ast.Compare | ast.Pow | ast.Div | ast.Mod
-    return any(isinstance(part, kinds) for part in ast.walk(node))
+def word_for(node: ast.expr, word: str) -> str:
+    """The name of a number: what it is, where that is short, else the word."""
+    match node:
+        case ast.BinOp(ast.Constant(1), ast.Sub(), ast.Name(name)):
+            return f"one_minus_{name}"
+    return word
 
 
 def comparison_in(expr: Expr) -> Call | None:
@@ -70,6 +76,8 @@ def _never_raises(p: Primitive, nodes: list[ast.expr], decays: Collection[str]) 
 
 def _helper(name: str, p: Primitive) -> str:
     """The text of a function that computes a pointwise primitive of numbers as torch does."""
+    if name == "divide":
+        return QUOTIENT
     wide = {arg: ast.parse(f"number({arg})", mode="eval").body for arg in p.args}
     signature = ", ".join(f"{arg}: Number" for arg in p.args)
     value = text(fill(p.torch.partition(" | ")[0], **wide))

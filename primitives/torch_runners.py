@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -28,6 +29,11 @@ def wide(x: Tensor) -> Tensor:
 def number(x: Number) -> Tensor:
     """A number as a tensor."""
     return x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64)
+
+
+def copied(x: Tensor) -> Tensor:
+    """A copy. A compiler may take torch.clone for the tensor itself, though that is overwritten before the copy is."""
+    return x * 1
 
 
 def as_float(x: Number) -> float:
@@ -103,47 +109,73 @@ def together(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
 
 def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
-    rows = list(zip(*lists, strict=True))
-    whole = [[x.view(-1) for x in row] for row in rows if is_flat(row)]
-    update = kernel(rule, tuple(numbers), tuple(x.dtype for x in rows[0]), rows[0][0].device)
-    if update is None or len(whole) < len(rows):
-        in_turn(rule, list(zip(*(row for row in rows if update is None or not is_flat(row)), strict=True)), numbers)
-    if update is not None and whole:
-        values = torch.tensor([as_float(x) for x in numbers.values()], dtype=torch.float64, device=rows[0][0].device)
-        whole += [[x[:0] for x in whole[0]]] * (-len(whole) % CHUNK)
-        for i in range(0, len(whole), CHUNK):
-            update(list(zip(*whole[i : i + CHUNK], strict=True)), values)
+    rows = [*zip(*lists, strict=True)]
+    device = rows[0][0].device
+    update = kernel(rule, tuple(numbers), tuple(x.dtype for x in rows[0]), device)
+    flat = [row for row in rows if update is not None and is_flat(row)]
+    if len(flat) < len(rows):
+        kept = {id(row) for row in flat}
+        in_turn(rule, [*zip(*(row for row in rows if id(row) not in kept), strict=True)], numbers)
+    if update is not None and flat:
+        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(flat[0]), device=device)
+        flat += [tuple(x.new_empty(0) for x in flat[0])] * (-len(flat) % CHUNK)
+        for i in range(0, len(flat), CHUNK):
+            update(flat[i : i + CHUNK], values)
 
 
 def is_flat(row: Sequence[Tensor]) -> bool:
-    """Whether these are plain tensors of which the kernel can take the elements as they lie."""
-    return all(type(x) in (Tensor, torch.nn.Parameter) and x.is_contiguous() for x in row)
+    """Whether these are plain tensors whose elements lie one after the other."""
+    return {*map(type, row)} <= PLAIN and all(map(Tensor.is_contiguous, row))
 
 
+def precision(row: Sequence[Tensor]) -> torch.dtype:
+    """The dtype in which tensors are computed with, and so the numbers that they meet."""
+    return torch.float64 if any(x.dtype == torch.float64 for x in row) else torch.float32
+
+
+PLAIN = {Tensor, torch.nn.Parameter}
 CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled once for any number of tensors
 
 
 @functools.cache
 def kernel(
     rule: Rule, names: tuple[str, ...], dtypes: tuple[torch.dtype, ...], device: torch.device
-) -> Callable[[Lists, Tensor], None] | None:
-    """A rule compiled for flat tensors of any length, or None where that fails.
+) -> Callable[[Sequence[Sequence[Tensor]], Tensor], None] | None:
+    """A rule compiled for rows of tensors whose elements lie one after the other, or None where that fails.
 
-    It is never compiled again, so nothing has to be checked when it is called. The lengths at the first call are large
-    and all different, since they tell the compiler what to expect.
+    torch.compile is asked once, for flat tensors; what it made is kept and called directly, which costs a fifth and
+    checks nothing: it gets lengths as numbers and looks at memory alone, so that tensors come in any shape. Lengths are
+    all different at first, so that none is taken for another, and large, as most are.
     """
+    made: list[tuple[Any, tuple[Any, ...]]] = []
 
     def update(lists: Lists, numbers: Tensor) -> None:
         in_turn(rule, lists, dict(zip(names, numbers.unbind(), strict=True)))
 
-    options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe, "size_asserts": False}
-    compiled = torch.compile(update, dynamic=True, fullgraph=True, options=options)
+    def backend(graph: Any, inputs: Any) -> Callable[..., Any]:
+        compiled = torch._inductor.compile(graph, inputs, options={"size_asserts": False})
+
+        def first(*args: Any) -> Any:
+            made.append((compiled, args))
+            return compiled(*args)
+
+        return first
+
     lengths = [2**17 + 64 * i for i in range(CHUNK)]
-    lists = [[torch.zeros(length, dtype=dtype, device=device) for length in lengths] for dtype in dtypes]
+    rows = [[torch.zeros(length, dtype=dtype, device=device) for dtype in dtypes] for length in lengths]
+    numbers = torch.ones(len(names), dtype=precision(rows[0]), device=device)
     try:
-        compiled(lists, torch.ones(len(names), dtype=torch.float64, device=device))
-    except (RuntimeError, OSError, ImportError) as error:
+        torch.compile(update, backend=backend, dynamic=True, fullgraph=True)([*zip(*rows, strict=True)], numbers)
+        ((compiled, args),) = made
+    except (RuntimeError, OSError, ImportError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(f"The fused step cannot be compiled here, the plain one is used instead: {reason}", stacklevel=2)
         return None
-    return compiled
+    known = [*(id(x) for row in rows for x in row), id(numbers), *lengths]
+    places = [known.index(x if isinstance(x, int) else id(x)) for x in args]
+
+    def call(rows: Sequence[Sequence[Tensor]], numbers: Tensor) -> None:
+        given = [*chain.from_iterable(rows), numbers, *[row[0].numel() for row in rows]]
+        compiled(*[given[i] for i in places])
+
+    return call

@@ -22,7 +22,7 @@ from primitives.python_text import fill, simple, swap, text
 from primitives.table import PRIMITIVES
 from primitives.torch_lines import Lines, number
 from primitives.torch_names import RESERVED, needs_matrix, safe_names
-from primitives.torch_numbers import COMPARISONS, comparison_in, costly, number_text
+from primitives.torch_numbers import COMPARISONS, comparison_in, number_text, word_for
 
 Expr = str | float | Call
 LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods of the classes in torch_parts.py
@@ -138,7 +138,7 @@ class _Writer:
             return fill("number(x)", x=value.node) if kind.single else self.shaped("torch.zeros_like(g) + x", value)
         if value.fresh or kind.single or value == self.inputs[target]:
             return self.viewed(value.node, kind)
-        return self.viewed(fill("torch.clone(x)", x=value.node), kind)
+        return self.viewed(fill("copied(x)", x=value.node), kind)
 
     def viewed(self, node: ast.expr, kind: Kind) -> ast.expr:
         """A result with the shape of the tensor that it replaces."""
@@ -191,6 +191,8 @@ class _Writer:
             return self.expanded(p, args)
         if p.form == "pointwise" and all(arg.number for arg in args):
             return self.of_numbers(p, args, kind)
+        if p.name == "divide" and args[1].number and not args[0].number:
+            return self.quotient(args[0], args[1], "inverse")
         if p.name == "where":
             known = isinstance(args[0].node, ast.Constant)
             return self.where(args[0] if known else replace(args[0], node=fill("c != 0", c=args[0].node)), *args[1:])
@@ -203,12 +205,22 @@ class _Writer:
         return Value(node, kind, p.form == "shape", p.name not in SHARING or args[0].fresh)
 
     def expanded(self, p: Primitive, args: list[Value]) -> Value:
-        """A composite by its expansion; the divisor of a bias correction has a name of its own."""
-        if p.name == "bias_correct" and args[1].early and args[2].early and not args[0].number:
-            divisor = self.expr(Call("subtract", (1.0, Call("power", ("beta", "t")))), {"beta": args[1], "t": args[2]})
-            args = [args[0], replace(divisor, node=self.early.named("correction", divisor.node, again=True))]
-            return self.apply(PRIMITIVES["divide"], args)
+        """A composite by its expansion; the factor of a bias correction has a name of its own."""
+        if p.name == "bias_correct" and not args[0].number:
+            names = dict(zip(p.args, args, strict=True))
+            divisor = self.expr(Call("subtract", (1.0, Call("power", ("beta", "t")))), names)
+            return self.quotient(args[0], divisor, "correction")
         return self.expr(expansion(p.name), dict(zip(p.args, args, strict=True)))
+
+    def quotient(self, x: Value, y: Value, word: str) -> Value:
+        """A tensor divided by a number: multiplied by its inverse, which is known before the tensors, if it can be."""
+        divide = PRIMITIVES["divide"]
+        if y.early and self.early is not self.lines and not isinstance(y.node, ast.Constant):
+            one = Value(number(1.0), NUMBER, True, early=True)
+            inverse = self.of_numbers(divide, [one, y], NUMBER)
+            y = replace(inverse, node=self.early.named(word, inverse.node, again=True))
+            divide = PRIMITIVES["multiply"]
+        return Value(self.fill(divide.torch, divide, [x, y]), divide.kind(x.kind, y.kind), False)
 
     def summed(self, p: Primitive, node: ast.expr, nothing: bool = False) -> Value:
         """A sum over the model: the answer to a `yield`, or the total of a rule that gives each tensor's term."""
@@ -286,18 +298,16 @@ class _Writer:
         return Value(self.shaped("torch.zeros_like(g) + x", x), kind, False)
 
     def hoisted(self, x: Value, word: str) -> Value:
-        """A number, named before the tensors are seen if it is known then and takes more than a sum or product."""
-        if not x.early or self.early is self.lines or not costly(x.node):
+        """A number that takes any computation, named before the tensors are seen if it is known then."""
+        known = not any(isinstance(part, ast.Name) for part in ast.walk(x.node))
+        if not x.early or self.early is self.lines or simple(x.node) or known:
             return x
-        return replace(x, node=self.early.named(word, x.node, again=True))
+        return replace(x, node=self.early.named(word_for(x.node, word), x.node, again=True))
 
     def fill(self, template: str, p: Primitive, args: list[Value]) -> ast.expr:
         """The template with the arguments in place, each computed once."""
         if not all(arg.number for arg in args):
-            args = [
-                self.hoisted(arg, "divisor" if name == "y" and p.name == "divide" else "factor")
-                for name, arg in zip(p.args, args, strict=True)
-            ]
+            args = [self.hoisted(arg, "factor") for arg in args]
         uses = Counter(node.id for node in ast.walk(ast.parse(template)) if isinstance(node, ast.Name))
         nodes = {}
         for name, arg in zip(p.args, args, strict=True):

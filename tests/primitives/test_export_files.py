@@ -82,9 +82,9 @@ def test_files_pass_mypy(files: Path) -> None:
 
 def test_the_update_reads_like_the_program() -> None:
     text = source(reference("adamw"))
-    assert "    m = beta1 * m + (1 - beta1) * g\n" in text
-    assert "    update = m / correction / (torch.sqrt(v / correction_2) + eps) + weight_decay * w\n" in text
-    assert "    correction = 1 - beta1**t\n" in text
+    assert "    m = beta1 * m + one_minus_beta1 * g\n" in text
+    assert "    update = m * correction / (torch.sqrt(v * correction_2) + eps) + weight_decay * w\n" in text
+    assert "    correction = divide(1, 1 - beta1**t)\n" in text
     assert "reshape" not in text
     doc = ast.get_docstring(ast.parse(text)) or ""
     assert reference("adamw").doc in doc

@@ -97,7 +97,7 @@ def test_a_tensor_has_the_function_and_the_states_of_its_kind_only() -> None:
     run(optimizer, params, 2)
     assert [set(optimizer.state[p]) for p in params] == [{"step", "m"}, {"step", "m", "v"}, {"step", "m", "v"}]
     text = source(PROGRAMS["muon"])
-    assert "def muon_hidden_rule(w: Tensor, g: Tensor, m: Tensor, *, lr: Number, beta: Number)" in text
+    assert "def muon_hidden_rule(" in text
     assert 'if role == "hidden":' in text
     hidden, other = text.split("def muon_hidden_rule")[1].split("def muon_other_rule")
     assert "orthogonalize" in hidden
