@@ -110,17 +110,17 @@ def together(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
 def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
     rows = [*zip(*lists, strict=True)]
-    device = rows[0][0].device
-    update = kernel(rule, tuple(numbers), tuple(x.dtype for x in rows[0]), device)
-    flat = [row for row in rows if update is not None and is_flat(row)]
-    if len(flat) < len(rows):
-        kept = {id(row) for row in flat}
-        in_turn(rule, [*zip(*(row for row in rows if id(row) not in kept), strict=True)], numbers)
-    if update is not None and flat:
-        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(flat[0]), device=device)
-        flat += [tuple(x.new_empty(0) for x in flat[0])] * (-len(flat) % CHUNK)
-        for i in range(0, len(flat), CHUNK):
-            update(flat[i : i + CHUNK], values)
+    update = kernel(rule, tuple(numbers), tuple(x.dtype for x in rows[0]), rows[0][0].device)
+    taken = [update is not None and is_flat(row) for row in rows]
+    if not all(taken):
+        rest = [row for row, fits in zip(rows, taken, strict=True) if not fits]
+        in_turn(rule, [*zip(*rest, strict=True)], numbers)
+    if update is not None and any(taken):
+        rows = [row for row, fits in zip(rows, taken, strict=True) if fits]
+        rows += [tuple(x.new_empty(0) for x in rows[0])] * (-len(rows) % CHUNK)
+        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(rows[0]), device=rows[0][0].device)
+        for i in range(0, len(rows), CHUNK):
+            update(rows[i : i + CHUNK], values)
 
 
 def is_flat(row: Sequence[Tensor]) -> bool:
