@@ -15,17 +15,18 @@ SMOOTH = "step takes a closure that returns the loss with its graph and does not
 
 RUN = {
     "foreach": '''
-    def _run(self, group: dict[str, Any], w: Tensor) -> Run:
-        """One by one, unless something else is chosen; together on a GPU."""
-        if group["fused"] and not torch.compiler.is_compiling():
+    def _run(self, bucket: Bucket) -> Run:
+        """By a kernel where that is chosen or pays, else together where that is chosen or on a GPU, else in turn."""
+        if self._fused(bucket):
             return fused
-        at_once = w.is_cuda and not group["differentiable"] if group["foreach"] is None else group["foreach"]
+        chosen = bucket.group["foreach"]
+        at_once = bucket.w[0].is_cuda and not torch.is_grad_enabled() if chosen is None else chosen
         return together if at_once and not torch.compiler.is_compiling() else in_turn
 ''',
     "fused": '''
-    def _run(self, group: dict[str, Any], w: Tensor) -> Run:
-        """One by one, unless a compiled kernel is chosen."""
-        return fused if group["fused"] and not torch.compiler.is_compiling() else in_turn
+    def _run(self, bucket: Bucket) -> Run:
+        """By a kernel where that is chosen or pays, else one by one."""
+        return fused if self._fused(bucket) else in_turn
 ''',
 }
 
@@ -121,7 +122,7 @@ class Optimizer:
         total = {"total_steps": "int"} if "T" in self.readable else {}
         role = {"role": "str | None = None"} if self.role else {}
         flags = {"maximize": "bool = False", "foreach": "bool | None = None"}
-        flags |= dict.fromkeys(("capturable", "differentiable", "fused"), "bool = False")
+        flags |= {"capturable": "bool = False", "differentiable": "bool = False", "fused": "bool | None = None"}
         named = {**total, **role, **flags}
         signature = ["self", "params: ParamsT", *(f"{key}: {hint}" for key, hint in options.items()), "*"]
         lines = exploded(

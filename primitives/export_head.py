@@ -25,10 +25,11 @@ from primitives.table import PRIMITIVES
 WIDTH = 116
 LONGEST = 20  # lines of a formula; a longer one is no help beside the program
 YEAR_OR_NUMBER = re.compile(r"arXiv:|doi:|\b(1[6-9]|20)\d\d\b")
+ALIKE = "Processes that train one model together must return the same loss."
 CLOSURES = {
     "no": "",
-    "yes": "step(closure) needs a closure that computes the loss and its gradients, and returns the loss.",
-    "with graph": "step(closure) needs a closure that returns the loss and does not call backward.",
+    "yes": "step(closure) needs a closure that computes the loss and its gradients, and returns the loss. " + ALIKE,
+    "with graph": "step(closure) needs a closure that returns the loss and does not call backward. " + ALIKE,
 }
 SHARDED = "Each weight moves by its own history alone, so parameters may be sharded (DTensor, fully_shard)."
 WHOLE = "It needs whole tensors, the whole model or the loss: parameters may not be sharded (DTensor, fully_shard)."

@@ -16,8 +16,9 @@ Ready = tuple[dict[str, Any], Tensor, Tensor | None, dict[str, Any]]  # group, p
 class Bucket:
     """Parameters that are updated alike: of one group and one sort, at the same step."""
 
-    def __init__(self, group: dict[str, Any], t: Number, traced: bool, run: Run) -> None:
-        self.group, self.run = group, run
+    def __init__(self, group: dict[str, Any], t: Number, traced: bool) -> None:
+        self.group = group
+        self.run: Run = in_turn
         self.t = t  # steps that they have seen, this one included
         self.traced = traced  # whether numbers are tensors, which nobody may read
         self.w: list[Tensor] = []
@@ -116,9 +117,18 @@ class ListOptimizer(torch.optim.Optimizer):
         """Parameters of a group can be updated together if this is the same."""
         return None
 
-    def _run(self, group: dict[str, Any], w: Tensor) -> Run:
+    def _run(self, bucket: Bucket) -> Run:
         """How tensors are updated."""
         return in_turn
+
+    def _fused(self, bucket: Bucket) -> bool:
+        """Whether a kernel is chosen, or pays: on a CPU, from a million elements on."""
+        if bucket.traced or torch.compiler.is_compiling():
+            return False
+        group = bucket.group
+        if group["fused"] is not None or group["foreach"] or bucket.w[0].device.type != "cpu":
+            return bool(group["fused"])
+        return sum([w.numel() for w in bucket.w]) >= 2**20
 
     def _ready(self, gradient: bool = True) -> list[Ready]:
         """All that a step needs of the parameters that have a gradient, or can have one; it begins their states."""
@@ -147,9 +157,11 @@ class ListOptimizer(torch.optim.Optimizer):
             alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w, state))
             bucket = buckets.get(alike)
             if bucket is None:
-                bucket = buckets[alike] = Bucket(group, t, traced, self._run(group, w))
+                bucket = buckets[alike] = Bucket(group, t, traced)
             bucket.w.append(w)
             bucket.states.append(state)
             if gradient and g is not None:
                 bucket.g.append(-g if group["maximize"] else g)
+        for bucket in buckets.values():
+            bucket.run = self._run(bucket)
         return list(buckets.values())

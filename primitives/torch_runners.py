@@ -169,7 +169,8 @@ def kernel(
         ((compiled, args),) = made
     except (RuntimeError, OSError, ImportError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        warnings.warn(f"The fused step cannot be compiled here, the plain one is used instead: {reason}", stacklevel=2)
+        sentence = "The fused step cannot be compiled here; the plain one is used, as with fused=False:"
+        warnings.warn(f"{sentence} {reason}", stacklevel=2)
         return None
     known = [*(id(x) for row in rows for x in row), id(numbers), *lengths]
     places = [known.index(x if isinstance(x, int) else id(x)) for x in args]
