@@ -165,7 +165,9 @@ def kernel(
     rows = [[torch.zeros(length, dtype=dtype, device=device) for dtype in dtypes] for length in lengths]
     numbers = torch.ones(len(names), dtype=precision(rows[0]), device=device)
     try:
-        torch.compile(update, backend=backend, dynamic=True, fullgraph=True)([*zip(*rows, strict=True)], numbers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a compiler says of itself
+            torch.compile(update, backend=backend, dynamic=True, fullgraph=True)([*zip(*rows, strict=True)], numbers)
         ((compiled, args),) = made
     except (RuntimeError, OSError, ImportError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]

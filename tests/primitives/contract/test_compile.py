@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
+import torch
 
+from primitives.optimizer import to_torch
 from primitives.text import parse
 from tests.primitives.contract.broken import Broken, broken, twin
 from tests.primitives.contract.checks_compile import COMPILE, FUSED
@@ -42,6 +47,19 @@ def test_an_exported_optimizer_fuses(name: str) -> None:
 def test_without_a_compiler_it_falls_back() -> None:
     uncompiled = parse("def uncompiled(w, g, m, *, lr=0.1):\n    m = ema(m, g, 0.9)\n    return w - lr * sign(m), m")
     CHECKS["without_a_compiler_fused_is_plain"](specimen("uncompiled", uncompiled))
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(
+    ("elements", "options", "kernels"), [(2**20, {}, 1), (2**19, {}, 0), (2**20, {"foreach": True}, 0)]
+)
+def test_a_kernel_is_the_default_where_it_pays(elements: int, options: Mapping[str, bool], kernels: int) -> None:
+    optimizer: Any = to_torch(parse(f"def pays_{elements}_{len(options)}(w, g, *, lr=1):\n    return w - lr * sign(g)"))
+    w = torch.nn.Parameter(torch.ones(elements))
+    w.grad = torch.ones_like(w)
+    optimizer([w], **options).step()
+    assert torch.equal(w, torch.zeros_like(w))
+    assert sys.modules[optimizer.__module__].kernel.cache_info().currsize == kernels
 
 
 @pytest.mark.parametrize("check", CHECKS)
