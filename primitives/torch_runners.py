@@ -110,22 +110,31 @@ def together(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
 def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
     rows = [*zip(*lists, strict=True)]
-    update = kernel(rule, tuple(numbers), tuple(x.dtype for x in rows[0]), rows[0][0].device)
-    taken = [update is not None and is_flat(row) for row in rows]
-    if not all(taken):
-        rest = [row for row, fits in zip(rows, taken, strict=True) if not fits]
-        in_turn(rule, [*zip(*rest, strict=True)], numbers)
-    if update is not None and any(taken):
-        rows = [row for row, fits in zip(rows, taken, strict=True) if fits]
-        rows += [tuple(x.new_empty(0) for x in rows[0])] * (-len(rows) % CHUNK)
-        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(rows[0]), device=rows[0][0].device)
-        for i in range(0, len(rows), CHUNK):
-            update(rows[i : i + CHUNK], values)
+    dtypes, device = tuple(x.dtype for x in rows[0]), rows[0][0].device
+    update = kernel(rule, tuple(numbers), dtypes, device)
+    taken = rows if update is not None and fit(lists, dtypes, device) else []
+    if update is not None and not taken:
+        taken = [row for row in rows if fit([[x] for x in row], dtypes, device)]
+    if len(taken) < len(rows):
+        others = {id(row) for row in taken}
+        in_turn(rule, [*zip(*(row for row in rows if id(row) not in others), strict=True)], numbers)
+    if update is not None and taken:
+        taken = taken + [tuple(x.new_empty(0) for x in rows[0])] * (-len(taken) % CHUNK)
+        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(rows[0]), device=device)
+        for i in range(0, len(taken), CHUNK):
+            update(taken[i : i + CHUNK], values)
 
 
-def is_flat(row: Sequence[Tensor]) -> bool:
-    """Whether these are plain tensors whose elements lie one after the other."""
-    return {*map(type, row)} <= PLAIN and all(map(Tensor.is_contiguous, row))
+def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bool:
+    """Whether a kernel can take these: plain tensors, of these types, as long as w, elements one after the other."""
+    every = [*chain.from_iterable(lists)]
+    plain = {*map(type, every)} <= {Tensor, torch.nn.Parameter} and all(map(Tensor.is_contiguous, every))
+    typed = all({x.dtype for x in column} == {dtype} for column, dtype in zip(lists, dtypes, strict=True))
+    lengths = [*map(Tensor.numel, lists[0])]
+    alike = all([*map(Tensor.numel, column)] == lengths for column in lists[1:])
+    return (
+        plain and typed and alike and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
+    )
 
 
 def precision(row: Sequence[Tensor]) -> torch.dtype:
@@ -133,7 +142,6 @@ def precision(row: Sequence[Tensor]) -> torch.dtype:
     return torch.float64 if any(x.dtype == torch.float64 for x in row) else torch.float32
 
 
-PLAIN = {Tensor, torch.nn.Parameter}
 CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled once for any number of tensors
 
 

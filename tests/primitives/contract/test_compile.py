@@ -75,3 +75,23 @@ def test_a_broken_optimizer_is_noticed(fault: Broken) -> None:
 
 def test_every_check_has_a_fault_to_notice() -> None:
     assert {fault.check for fault in COMPILE_FAULTS} == {*CHECKS}
+
+
+@needs_a_compiler
+def test_a_kernel_takes_no_tensor_that_it_does_not_know() -> None:
+    params = [torch.nn.Parameter(torch.ones(shape)) for shape in ((4, 6), (5,), (6, 4), (3, 3))]
+    params[2].data = params[2].data.T  # whose elements do not lie one after the other
+    twins = [torch.nn.Parameter(p.detach().clone()) for p in params]
+    lion: Any = to_torch(program("lion"))
+    plain, quick = lion(twins, fused=False), lion(params, fused=True)
+    for optimizer, weights in ((plain, twins), (quick, params)):
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            for w in weights:
+                w.grad = torch.randn(w.shape)
+            optimizer.step()
+            optimizer.state[weights[1]]["m"] = optimizer.state[weights[1]]["m"].double()
+    assert all(torch.allclose(a, b, rtol=1e-5) for a, b in zip(params, twins, strict=True))
+    quick.state[params[3]]["m"] = torch.zeros(2)
+    with pytest.raises(RuntimeError, match="size"):
+        quick.step()
