@@ -111,7 +111,8 @@ def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
     rows = [*zip(*lists, strict=True)]
     dtypes, device = tuple(x.dtype for x in rows[0]), rows[0][0].device
-    update = kernel(rule, tuple(numbers), dtypes, device)
+    small = sum(map(Tensor.numel, lists[0])) < 2**15  # one thread is enough
+    update = kernel(rule, tuple(numbers), dtypes, device, 2**8 if small else 2**17)
     taken = rows if update is not None and fit(lists, dtypes, device) else []
     if update is not None and not taken:
         taken = [row for row in rows if fit([[x] for x in row], dtypes, device)]
@@ -147,13 +148,13 @@ CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled onc
 
 @functools.cache
 def kernel(
-    rule: Rule, names: tuple[str, ...], dtypes: tuple[torch.dtype, ...], device: torch.device
+    rule: Rule, names: tuple[str, ...], dtypes: tuple[torch.dtype, ...], device: torch.device, length: int
 ) -> Callable[[Sequence[Sequence[Tensor]], Tensor], None] | None:
     """A rule compiled for rows of tensors whose elements lie one after the other, or None where that fails.
 
     torch.compile is asked once, for flat tensors; what it made is kept and called directly, which costs a fifth and
     checks nothing: it gets lengths as numbers and looks at memory alone, so that tensors come in any shape. Lengths are
-    all different at first, so that none is taken for another, and large, as most are.
+    all different at first, so that none is taken for another; about `length`, which says whether threads pay.
     """
     made: list[tuple[Any, tuple[Any, ...]]] = []
 
@@ -169,7 +170,7 @@ def kernel(
 
         return first
 
-    lengths = [2**17 + 64 * i for i in range(CHUNK)]
+    lengths = [length + 64 * i for i in range(CHUNK)]
     rows = [[torch.zeros(length, dtype=dtype, device=device) for dtype in dtypes] for length in lengths]
     numbers = torch.ones(len(names), dtype=precision(rows[0]), device=device)
     try:
