@@ -132,12 +132,15 @@ class ListOptimizer(torch.optim.Optimizer):
 
     def _ready(self, gradient: bool = True) -> list[Ready]:
         """All that a step needs of the parameters that have a gradient, or can have one; it begins their states."""
-        every = [(group, w, w.grad) for group in self.param_groups for w in group["params"]]
-        taken = [each for each in every if (each[2] is not None if gradient else each[1].requires_grad)]
-        for _, w, g in taken:
-            x = g if gradient and g is not None else w
-            if x.layout != torch.strided or x.is_complex():
-                raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
+        taken = []
+        for group in self.param_groups:
+            for w in group["params"]:
+                g = w.grad
+                if g is not None if gradient else w.requires_grad:
+                    x = w if g is None or not gradient else g
+                    if x.layout != torch.strided or x.is_complex():
+                        raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
+                    taken.append((group, w, g))
         ready = [(group, w, g, self.state[w]) for group, w, g in taken]
         for group, w, _, state in ready:
             if not state:

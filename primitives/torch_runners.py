@@ -109,21 +109,22 @@ def together(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
 
 def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
-    rows = [*zip(*lists, strict=True)]
-    dtypes, device = tuple(x.dtype for x in rows[0]), rows[0][0].device
+    dtypes, device = tuple(column[0].dtype for column in lists), lists[0][0].device
     small = sum(map(Tensor.numel, lists[0])) < 2**15  # one thread is enough
     update = kernel(rule, tuple(numbers), dtypes, device, 2**8 if small else 2**17)
-    taken = rows if update is not None and fit(lists, dtypes, device) else []
-    if update is not None and not taken:
-        taken = [row for row in rows if fit([[x] for x in row], dtypes, device)]
-    if len(taken) < len(rows):
-        others = {id(row) for row in taken}
-        in_turn(rule, [*zip(*(row for row in rows if id(row) not in others), strict=True)], numbers)
-    if update is not None and taken:
-        taken = taken + [tuple(x.new_empty(0) for x in rows[0])] * (-len(taken) % CHUNK)
-        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(rows[0]), device=device)
-        for i in range(0, len(taken), CHUNK):
-            update(taken[i : i + CHUNK], values)
+    if update is None:
+        in_turn(rule, lists, numbers)
+    elif fit(lists, dtypes, device):
+        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(dtypes), device=device)
+        for i in range(0, len(lists[0]), CHUNK):
+            update([column[i : i + CHUNK] for column in lists], values)
+    else:
+        rows = [*zip(*lists, strict=True)]
+        fitting = [fit([[x] for x in row], dtypes, device) for row in rows]
+        for run, wanted in ((fused, True), (in_turn, False)):
+            some = [row for row, fits in zip(rows, fitting, strict=True) if fits == wanted]
+            if some:
+                run(rule, [*zip(*some, strict=True)], numbers)
 
 
 def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bool:
@@ -138,9 +139,9 @@ def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bo
     )
 
 
-def precision(row: Sequence[Tensor]) -> torch.dtype:
+def precision(dtypes: Sequence[torch.dtype]) -> torch.dtype:
     """The dtype in which tensors are computed with, and so the numbers that they meet."""
-    return torch.float64 if any(x.dtype == torch.float64 for x in row) else torch.float32
+    return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
 CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled once for any number of tensors
@@ -149,7 +150,7 @@ CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled onc
 @functools.cache
 def kernel(
     rule: Rule, names: tuple[str, ...], dtypes: tuple[torch.dtype, ...], device: torch.device, length: int
-) -> Callable[[Sequence[Sequence[Tensor]], Tensor], None] | None:
+) -> Callable[[Lists, Tensor], None] | None:
     """A rule compiled for rows of tensors whose elements lie one after the other, or None where that fails.
 
     torch.compile is asked once, for flat tensors; what it made is kept and called directly, which costs a fifth and
@@ -171,23 +172,26 @@ def kernel(
         return first
 
     lengths = [length + 64 * i for i in range(CHUNK)]
-    rows = [[torch.zeros(length, dtype=dtype, device=device) for dtype in dtypes] for length in lengths]
-    numbers = torch.ones(len(names), dtype=precision(rows[0]), device=device)
+    lists = [[torch.zeros(n, dtype=dtype, device=device) for n in lengths] for dtype in dtypes]
+    numbers = torch.ones(len(names), dtype=precision(dtypes), device=device)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a compiler says of itself
-            torch.compile(update, backend=backend, dynamic=True, fullgraph=True)([*zip(*rows, strict=True)], numbers)
+            torch.compile(update, backend=backend, dynamic=True, fullgraph=True)(lists, numbers)
         ((compiled, args),) = made
     except (RuntimeError, OSError, ImportError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         sentence = "The fused step cannot be compiled here; the plain one is used, as with fused=False:"
         warnings.warn(f"{sentence} {reason}", stacklevel=2)
         return None
-    known = [*(id(x) for row in rows for x in row), id(numbers), *lengths]
+    known = [*map(id, chain.from_iterable(lists)), id(numbers), *lengths]
     places = [known.index(x if isinstance(x, int) else id(x)) for x in args]
 
-    def call(rows: Sequence[Sequence[Tensor]], numbers: Tensor) -> None:
-        given = [*chain.from_iterable(rows), numbers, *[row[0].numel() for row in rows]]
-        compiled(*[given[i] for i in places])
+    def call(lists: Lists, numbers: Tensor) -> None:
+        missing = [lists[0][0].new_empty(0)] * (CHUNK - len(lists[0]))  # of which nothing is read
+        given = [x for column in lists for x in [*column, *missing]]
+        lengths = [*map(Tensor.numel, given[:CHUNK])]
+        every = [*given, numbers, *lengths]
+        compiled(*[every[i] for i in places])
 
     return call
