@@ -154,8 +154,8 @@ def kernel(
     """A rule compiled for rows of tensors whose elements lie one after the other, or None where that fails.
 
     torch.compile is asked once, for flat tensors; what it made is kept and called directly, which costs a fifth and
-    checks nothing: it gets lengths as numbers and looks at memory alone, so that tensors come in any shape. Lengths are
-    all different at first, so that none is taken for another; about `length`, which says whether threads pay.
+    checks nothing. Lengths are all different at first, so that none is taken for another; about `length`, which says
+    whether threads pay.
     """
     made: list[tuple[Any, tuple[Any, ...]]] = []
 
@@ -189,7 +189,7 @@ def kernel(
 
     def call(lists: Lists, numbers: Tensor) -> None:
         missing = [lists[0][0].new_empty(0)] * (CHUNK - len(lists[0]))  # of which nothing is read
-        given = [x for column in lists for x in [*column, *missing]]
+        given = [x.view(-1) for column in lists for x in [*column, *missing]]
         lengths = [*map(Tensor.numel, given[:CHUNK])]
         every = [*given, numbers, *lengths]
         compiled(*[every[i] for i in places])

@@ -78,6 +78,23 @@ def test_every_check_has_a_fault_to_notice() -> None:
 
 
 @needs_a_compiler
+def test_one_program_has_kernels_for_large_and_small_models() -> None:
+    lion: Any = to_torch(program("lion"))
+    for shapes in (((300, 200), (200,)), ((16, 32), (16,), (16, 16), (10, 16), (1,), (3, 1, 2))):
+        torch.manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+        twins = [torch.nn.Parameter(p.detach().clone()) for p in params]
+        quick, plain = lion(params, fused=True), lion(twins, fused=False)
+        for _ in range(2):
+            for p, q in zip(params, twins, strict=True):
+                p.grad = torch.randn_like(p)
+                q.grad = p.grad.clone()
+            quick.step()
+            plain.step()
+        assert all(torch.allclose(p, q, rtol=1e-5) for p, q in zip(params, twins, strict=True))
+
+
+@needs_a_compiler
 def test_a_kernel_takes_no_tensor_that_it_does_not_know() -> None:
     params = [torch.nn.Parameter(torch.ones(shape)) for shape in ((4, 6), (5,), (6, 4), (3, 3))]
     params[2].data = params[2].data.T  # whose elements do not lie one after the other
