@@ -19,13 +19,13 @@ from primitives.inference import state_kinds
 from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.primitive import Primitive
-from primitives.program import READABLE, Call, Program, ProgramError, substitute
+from primitives.program import READABLE, Call, Program, ProgramError
 from primitives.python_text import exploded, fill, largest_part, number, simple, swap, text
 from primitives.table import PRIMITIVES
+from primitives.torch_numbers import COMPARISONS, comparison_in
 
 Expr = str | float | Call
 WIDTH = 116  # of a statement, without its indent
-COMPARISONS = frozenset("less less_equal greater greater_equal equal".split())
 PARTS = frozenset("orthogonalize inv_root".split())  # functions of jax_parts.py
 EXCEPT = {
     "cbrt": "jnp.cbrt(x)",
@@ -163,7 +163,7 @@ class _Writer:
 
     def test(self, expr: Expr, env: Mapping[str, _Value]) -> _Value:
         """A condition as a truth, which only `where` may consume."""
-        compared = _comparison(expr)
+        compared = comparison_in(expr)
         if compared is None:
             value = self.argument(expr, env)
             return value if isinstance(value.node, ast.Constant) else replace(value, node=fill("c != 0", c=value.node))
@@ -208,17 +208,6 @@ class _Writer:
                 break
             node = swap(node, part, self.named("part", part))
         self.lines.append(f"{name} = {text(node)}")
-
-
-def _comparison(expr: Expr) -> Call | None:
-    """The comparison that an expression is, or stands for."""
-    if not isinstance(expr, Call) or expr.op in COMPARISONS:
-        return expr if isinstance(expr, Call) else None
-    meant = expansion(expr.op) if PRIMITIVES[expr.op].form == "composite" else None
-    if not isinstance(meant, Call) or meant.op not in COMPARISONS:
-        return None
-    written = substitute(meant, dict(zip(PRIMITIVES[expr.op].args, expr.args, strict=True)).__getitem__)
-    return written if isinstance(written, Call) else None
 
 
 def _divides(p: Primitive, args: list[_Value]) -> bool:
