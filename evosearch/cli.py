@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from evosearch import stopping
 from evosearch.config import DEFAULT_BUDGET
 
 MOST_FAULTS = 8  # of a program that are printed
@@ -172,15 +175,26 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0, or 2 after one sentence on what is wrong, or 130 after Ctrl-C."""
+    """Run a command; 0, or 2 after one sentence on what is wrong, or 128 and the number of the signal that ended it."""
     args = parser().parse_args(argv)
     try:
-        return _run(args)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
+        with stopping.orderly():
+            return _run(args)
+    except KeyboardInterrupt as stop:
+        return 128 + getattr(stop, "number", signal.SIGINT)
+    except OSError as error:
+        return _failed(error)
+
+
+def _failed(error: OSError) -> int:
+    """The exit code for what the machine refuses: 2 after one sentence, 1 where nobody reads what is printed."""
+    closed = error.errno == errno.EIO and not error.filename  # the terminal; EPIPE: the reader of a pipe has ended
+    if closed or error.errno == errno.EPIPE:
         sys.stderr.close()
         return 1
+    where = f" ({error.filename})" if error.filename else ""
+    print(f"evosearch: the system refuses: {error.strerror or error}{where}.", file=sys.stderr)
+    return 2
 
 
 def _run(args: argparse.Namespace) -> int:

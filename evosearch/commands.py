@@ -37,13 +37,13 @@ def resume(args: argparse.Namespace) -> None:
     """Go on with a search."""
     began = time.monotonic()
     path = Path(args.directory)
-    config, store = directory.reopen(path)
+    config, store = directory.reopen(path, drive=True)
     try:
         running.check_tasks(config.proxies)
         programs, budget = _extended(args, path, config, store.count())
         if args.workers is not None:
             config = dataclasses.replace(config, workers=arguments.workers(args.workers)).check()
-    except ConfigError:
+    except BaseException:
         store.close()
         raise
     _go(config, path, store, programs, budget, began)
@@ -67,7 +67,7 @@ def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -
 
 
 def _go(config: Config, path: Path, store: Store, programs: int, budget: float, began: float) -> None:
-    """Search with progress; Ctrl-C leaves everything committed and says how to go on."""
+    """Search with progress; Ctrl-C, SIGTERM and a closed terminal leave everything committed and say how to go on."""
     until = began + budget * (1 - running.FINAL_SHARE) if budget else None
     progress = Progress(console, path, store.count(), programs, until, began)
     workers = None

@@ -43,9 +43,10 @@ def random_search(
     """
     place = path / NAME
     place.mkdir(exist_ok=True)
-    directory.write(place / "config.toml", to_toml(config))
-    own = Store(place / "store.sqlite", create=not (place / "store.sqlite").exists())
+    begun = (place / "store.sqlite").exists()
+    own = Store(place / "store.sqlite", create=not begun, drive=begun)
     try:
+        directory.write(place / "config.toml", to_toml(config))
         if own.get("prologue") is None:
             own.add(store.rows(end=0), prologue=store.get("prologue"))
         search = Search(config, own, workers, bar, own.founders())

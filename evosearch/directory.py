@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
+import tomllib
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from evosearch import found
 from evosearch.archive import Archive, Entry
-from evosearch.config import Config, load, to_toml
+from evosearch.config import Config, ConfigError, from_dict, load, to_toml
 from evosearch.files import write
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
@@ -19,9 +22,11 @@ from primitives.text import show
 
 __all__ = ["began", "create", "front_csv", "reopen", "write", "write_best"]
 
+CONFIG = "config.toml"
+
 
 def create(directory: Path, config: Config) -> Store:
-    """Begin a run; StoreError where the directory holds anything."""
+    """Begin a run, as its driver; StoreError where the directory holds anything."""
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} is a file; --out names a new or empty directory.")
     if directory.exists() and any(directory.iterdir()):
@@ -29,21 +34,55 @@ def create(directory: Path, config: Config) -> Store:
         raise StoreError(f"{directory} is not empty{resume}; --out names a new or empty directory.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write(directory / "config.toml", to_toml(config))
+        write(directory / CONFIG, to_toml(config))
     except OSError as error:
         raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error
     store = Store(directory / "store.sqlite", create=True)
-    store.put("began", date.today().isoformat())
+    store.add([], began=date.today().isoformat(), config=to_toml(config))
     return store
 
 
-def reopen(directory: Path) -> tuple[Config, Store]:
-    """The configuration and the store of a run directory; StoreError where it is not one."""
-    if not (directory / "store.sqlite").is_file() or not (directory / "config.toml").is_file():
+def reopen(directory: Path, *, drive: bool = False) -> tuple[Config, Store]:
+    """The configuration and the store of a run directory, to read or to go on with (`drive`).
+
+    StoreError where it is not one, or another driver is at work; ConfigError where config.toml was spoilt or changed.
+    """
+    if not (directory / "store.sqlite").is_file():
         raise StoreError(
             f"{directory} is not a run directory; `evosearch run --out DIR` begins one in a new directory."
         )
-    return load(directory / "config.toml"), Store(directory / "store.sqlite")
+    store = Store(directory / "store.sqlite", drive=drive)
+    try:
+        return _kept(directory / CONFIG, store), store
+    except BaseException:
+        store.close()
+        raise
+
+
+def _kept(path: Path, store: Store) -> Config:
+    """The configuration of a search: its file, or where that is gone the copy in the store."""
+    begun = _begun(store)
+    if begun is not None and not path.exists():
+        return begun
+    found = load(path)
+    if begun is not None and store.lock is not None and (changed := _fixed(begun).items() - _fixed(found).items()):
+        raise ConfigError(
+            f"{path}: {min(changed)[0]} is not what the search was begun with, and rows would not fit together; undo "
+            "the change, or delete the file: the store holds a copy."
+        )
+    return found
+
+
+def _begun(store: Store) -> Config | None:
+    """What a search was begun with; None where it was killed before its first commit."""
+    kept = store.get("config")
+    return None if kept is None else from_dict(tomllib.loads(kept), str(store.path))
+
+
+def _fixed(config: Config) -> dict[str, Any]:
+    """The settings that rows depend on."""
+    scoring = dataclasses.replace(config.scoring, batch=1, deadline=1.0)
+    return vars(dataclasses.replace(config, programs=0, budget=0.0, workers=1, scoring=scoring))
 
 
 def began(directory: Path) -> str:
@@ -55,15 +94,21 @@ def began(directory: Path) -> str:
 
 
 def write_best(directory: Path, archive: Archive, config: Config) -> None:
-    """Rewrite best.opt, best.py and front.csv from what is known."""
+    """Rewrite best.opt, best.py and front.csv from what is known; StoreError where the disk refuses."""
     front = archive.front()
     if not front:
         return
     best = found.of_entry(front[0], archive, config, began(directory))
     program = best.program("best")
-    write(directory / "best.opt", show(program))
-    write(directory / "best.py", source(program, notes=best.notes()))
-    write(directory / "front.csv", front_csv(front))
+    try:
+        write(directory / "best.opt", show(program))
+        write(directory / "best.py", source(program, notes=best.notes()))
+        write(directory / "front.csv", front_csv(front))
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {directory}: {error.strerror}; what was committed is safe: mend that, then "
+            f"`evosearch resume {directory}` goes on."
+        ) from error
 
 
 def front_csv(front: list[Entry]) -> str:

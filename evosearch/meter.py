@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from evosearch import stopping
 from evosearch.workers import Done, Job, Workers
 
 EVERY = {True: 0.5, False: 5.0}  # seconds between updates, in a terminal and in a log
@@ -22,11 +21,10 @@ class Meter:
     def __init__(self, console: Console, began: float) -> None:
         self.console, self.began, self.shown = console, began, 0.0
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self.interrupted = False
 
     def __enter__(self) -> Meter:
-        self.before = signal.signal(signal.SIGINT, self._interrupt)
-        self.unraisable, sys.unraisablehook = sys.unraisablehook, self._lost
+        self.orderly = stopping.orderly()
+        self.orderly.__enter__()
         if self.live is not None:
             self.live.start()
         return self
@@ -34,20 +32,9 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self.before)
-        sys.unraisablehook = self.unraisable
+        self.orderly.__exit__(None, None, None)
         if self.live is not None:
             self.live.stop()
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C: an exception that is raised inside a destructor or a callback is lost, so it is remembered too."""
-        self.interrupted = True
-        raise KeyboardInterrupt
-
-    def _lost(self, lost: sys.UnraisableHookArgs) -> None:
-        """An exception that nobody can catch: ours is remembered, any other is told as always."""
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            self.unraisable(lost)
 
     def say(self, text: str) -> None:
         """Show what begins now."""
@@ -55,8 +42,7 @@ class Meter:
 
     def due(self) -> bool:
         """Whether it is time for an update; KeyboardInterrupt where one was lost."""
-        if self.interrupted:
-            raise KeyboardInterrupt
+        stopping.check()
         now = time.monotonic()
         if now - self.shown < EVERY[self.live is not None]:
             return False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from evosearch.stopping import Stopped
 from evosearch.workers import Done, Failure, Job, Piece, Queue, WorkerError, attempt, build, dotted, one_line
 from proxies.threads import ENVIRONMENT
 
@@ -228,7 +229,7 @@ def _connect(n: int, environment: dict[str, str]) -> bool:
     slow.start()
     try:
         _knock(address)
-        with _environment(quiet | environment), warnings.catch_warnings():
+        with _environment(quiet | environment), _own_sigterm(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (RayError, RuntimeError, ValueError, OSError) as error:
@@ -243,6 +244,19 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep our meaning of SIGTERM: Ray's would end the driver with the number of the signal for its exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as end:
+        raise Stopped(signal.SIGTERM) from end
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -1,22 +1,32 @@
-"""The store of a run: one SQLite file in WAL mode, written by the driver alone, rows only ever added."""
+"""The store of a run: one SQLite file in WAL mode, written by the driver alone, rows only ever added.
+
+Each row carries its checksum, so that what a disk has damaged is never taken for a measurement.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evosearch.breed import Bred
 from evosearch.evaluate import Measured
+from evosearch.files import Lock
 from evosearch.mistakes import StoreError
-from evosearch.score import Stage
+from evosearch.rows import Row, from_sql, sealed, to_sql, whole
 
-VERSION = 1
+__all__ = ["VERSION", "Row", "Store"]
+
+VERSION = 2
+PATIENCE = 20.0  # seconds to wait for another process that has the file locked
+REMEDY = "nothing was changed; put a copy in its place, or begin a new search."
 SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE candidates (
     number INTEGER PRIMARY KEY,   -- founders are negative
     parent INTEGER,               -- number of the candidate it was bred from
@@ -31,71 +41,65 @@ CREATE TABLE candidates (
     status TEXT NOT NULL,         -- ok, or why there is no score
     reason TEXT NOT NULL,
     known INTEGER NOT NULL,       -- 1 where the fingerprint had been met before
-    stages TEXT NOT NULL          -- the trainings paid for with this candidate, as JSON
+    stages TEXT NOT NULL,         -- the trainings paid for with this candidate, as JSON
+    checksum INTEGER NOT NULL     -- of all the others
 );
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candidate as it was committed."""
-
-    bred: Bred
-    parent: int | None
-    known: bool
-    measured: Measured | None  # None where nothing was trained
+META = "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)"
+CANDIDATES = f"INSERT INTO candidates VALUES ({', '.join('?' * 15)})"
 
 
 class Store:
-    """The file `store.sqlite` of a run directory."""
+    """The file `store.sqlite` of a run directory. Whatever is wrong with it is a StoreError, and it is left as it is.
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    One driver alone may write: it makes the store (`create`) or takes it over (`drive`), and holds a lock until it
+    closes the store or dies. Others read meanwhile.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False, drive: bool = False) -> None:
         if create and path.exists():
             raise StoreError(f"{path} exists already; use `evosearch resume`.")
-        if not create and not path.exists():
-            raise StoreError(f"{path.parent} is not a run directory (it has no {path.name}).")
+        if not create and not path.is_file():
+            raise StoreError(f"{path.parent} is not a run directory (it has no file {path.name}).")
         self.path = path
-        self.connection = sqlite3.connect(path)
+        self.lock = _driver_lock(path) if create or drive else None
         try:
             if create:
-                self.connection.executescript(f"{SCHEMA}; PRAGMA user_version = {VERSION}")
-            [(version,)] = self.connection.execute("PRAGMA user_version")
-            if version != VERSION:
-                what = f"has version {version} of the store" if version else "is not a store of evosearch"
-                raise StoreError(f"{path} {what}; version {VERSION} is what can be read.")
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
-        except (sqlite3.DatabaseError, StoreError) as error:
-            self.connection.close()
-            wrong = isinstance(error, StoreError)
-            raise error if wrong else StoreError(f"{path} is not a store of evosearch ({error}).") from error
+                _create(path)
+            self.connection = _open(path, drive)
+        except BaseException:
+            if self.lock is not None:
+                self.lock.release()
+            raise
 
     def close(self) -> None:
         """Close the file; everything committed is in it."""
-        self.connection.close()
+        with contextlib.suppress(sqlite3.Error):  # on a full disk, what was committed stays in the log beside the file
+            self.connection.close()
+        if self.lock is not None:
+            self.lock.release()
 
     def put(self, key: str, value: Any) -> None:
         """Keep a JSON value under a key."""
-        with self.connection:
-            self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+        self.add([], **{key: value})
 
     def get(self, key: str) -> Any:
         """The JSON value of a key, or None."""
-        found = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if found is None else json.loads(found[0])
+        with _sentences(self.path), _readable(self.path):
+            query = "SELECT key, value, checksum FROM meta WHERE key = ?"
+            found = self.connection.execute(query, (key,)).fetchone()
+            return None if found is None else json.loads(whole(found)[1])
 
     def add(self, rows: Iterable[Row], **values: Any) -> None:
         """Add rows in one transaction, and with them JSON values under their keys."""
-        with self.connection:
+        with _sentences(self.path), self.connection:
             pairs = [(key, json.dumps(value)) for key, value in values.items()]
-            self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", pairs)
-            self.connection.executemany(f"INSERT INTO candidates VALUES ({', '.join('?' * 14)})", map(_to_sql, rows))
+            self.connection.executemany(META, map(sealed, pairs))
+            self.connection.executemany(CANDIDATES, map(sealed, map(to_sql, rows)))
 
     def rows(self, first: int = -(2**62), end: int = 2**62) -> Iterator[Row]:
         """Rows with numbers from `first` to before `end`, in order."""
-        query = "SELECT * FROM candidates WHERE number >= ? AND number < ? ORDER BY number"
-        for values in self.connection.execute(query, (first, end)):
-            yield _from_sql(values)
+        return self._rows("number >= ? AND number < ?", (first, end))
 
     def founders(self) -> list[tuple[Bred, Measured]]:
         """The starting programs as they were measured, in their order: the first has number -1."""
@@ -104,56 +108,125 @@ class Store:
 
     def row(self, number: int) -> Row | None:
         """The row of a candidate, or None."""
-        found = self.connection.execute("SELECT * FROM candidates WHERE number = ?", (number,)).fetchone()
-        return None if found is None else _from_sql(found)
+        return next(self.rows(number, number + 1), None) if abs(number) < 2**62 else None
 
     def alike(self, fingerprints: Collection[str]) -> Iterator[Row]:
         """All candidates with one of these fingerprints, in order; founders left out."""
         places = ", ".join("?" * len(fingerprints))
-        query = f"SELECT * FROM candidates WHERE number >= 0 AND fingerprint IN ({places}) ORDER BY number"
-        for values in self.connection.execute(query, tuple(fingerprints)):
-            yield _from_sql(values)
+        return self._rows(f"number >= 0 AND fingerprint IN ({places})", tuple(fingerprints))
 
     def count(self) -> int:
         """How many candidates were committed, founders left out."""
-        [(count,)] = self.connection.execute("SELECT COUNT(*) FROM candidates WHERE number >= 0")
-        return int(count)
+        return self._count("number >= 0")
 
     def trained(self) -> int:
         """How many of them were trained: those not met before, or measured again."""
-        query = "SELECT COUNT(*) FROM candidates WHERE number >= 0 AND stages != ''"
-        [(count,)] = self.connection.execute(query)
-        return int(count)
+        return self._count("number >= 0 AND stages != ''")
+
+    def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
+        with _sentences(self.path), _readable(self.path):
+            found = self.connection.execute(f"SELECT * FROM candidates WHERE {where} ORDER BY number", values)
+            for row in found:
+                yield from_sql(whole(row))
+
+    def _count(self, where: str) -> int:
+        with _sentences(self.path):
+            [(count,)] = self.connection.execute(f"SELECT COUNT(*) FROM candidates WHERE {where}")
+            return int(count)
 
 
-def _to_sql(row: Row) -> tuple[Any, ...]:
-    b, m = row.bred, row.measured
-    stages = "" if m is None else json.dumps({"stages": [_short(s) for s in m.stages], "end": [m.status, m.reason]})
+def _driver_lock(path: Path) -> Lock:
+    """The lock of a run directory; StoreError at once where another process drives it."""
+    try:
+        return Lock(path.with_name("driver.lock"))
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{path.parent} belongs to a search that is under way ({error.strerror}); wait for it or stop it first."
+        ) from error
+    except OSError as error:
+        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.") from error
+
+
+def _create(path: Path) -> None:
+    """Make an empty store, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with _sentences(path):
+        partial.unlink(missing_ok=True)
+        connection = sqlite3.connect(partial)
+        try:
+            connection.executescript(f"BEGIN; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT")
+        finally:
+            connection.close()
+        os.replace(partial, path)
+
+
+def _open(path: Path, check: bool) -> sqlite3.Connection:
+    """A connection to a store of this version, whose pages are read through where `check` says so."""
+    with _sentences(path):
+        # Where nothing can be written SQLite cannot even read, unless it is told that nobody else writes.
+        still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+        name = f"{path.absolute().as_uri()}?{'immutable=1' if still else 'mode=rw'}"
+        connection = sqlite3.connect(name, uri=True, timeout=PATIENCE)
+        try:
+            [(version,)] = connection.execute("PRAGMA user_version")
+            if version != VERSION:
+                raise StoreError(_of_another(path, version))
+            if not still:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+            if check:
+                [(found,)] = connection.execute("PRAGMA quick_check(1)")
+                if found != "ok":
+                    raise sqlite3.DatabaseError(" ".join(found.split()))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _of_another(path: Path, version: int) -> str:
+    if not version:
+        return f"{path} is not a store of evosearch."
+    age = "a newer" if version > VERSION else "an older"
     return (
-        b.number, row.parent, b.mutation, b.fingerprint, b.text, _plain(b.size), json.dumps(b.responses), b.length,
-        b.states, b.cost, b.status, b.reason, int(row.known), stages,
-    )  # fmt: skip
+        f"{path} was written by {age} evosearch (version {version} of the store, not {VERSION}); use that one for it."
+    )
 
 
-def _plain(size: float) -> float:
-    """SQLite keeps NaN as NULL; a program without a size has 0."""
-    return size if size == size else 0.0
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """Whatever the file or the disk refuses is a StoreError that says what to do."""
+    try:
+        yield
+    except sqlite3.IntegrityError:  # a mistake of ours
+        raise
+    except sqlite3.Error as error:
+        raise StoreError(_sentence(path, getattr(error, "sqlite_errorcode", 0) & 0xFF, str(error))) from error
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}.") from error
 
 
-def _short(stage: Stage) -> list[Any]:
-    return [*asdict(stage).values()]
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """A row that does not read as one that was written is a StoreError."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged ({type(error).__name__} in a row); {REMEDY}") from error
 
 
-def _from_sql(values: tuple[Any, ...]) -> Row:
-    number, parent, mutation, fingerprint, text, size, responses, length, states, cost, status, reason = values[:12]
-    large, small = json.loads(responses)
-    bred = Bred(number, text, mutation, fingerprint, size, (large, small), length, states, cost, status, reason)
-    measured = None
-    if values[13]:
-        data = json.loads(values[13])
-        stages = [
-            Stage(proxy, kind, tuple(seeds), tuple(exponents), tuple(tuple(row) for row in losses))
-            for proxy, kind, seeds, exponents, losses in data["stages"]
-        ]
-        measured = Measured(tuple(stages), *data["end"])
-    return Row(bred, parent, bool(values[12]), measured)
+def _sentence(path: Path, code: int, text: str) -> str:
+    again = f"`evosearch resume {path.parent}` goes on"
+    if code == sqlite3.SQLITE_FULL:
+        return f"the disk of {path} is full; what was committed is safe: make room, then {again}."
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"{path} is locked by another process; what was committed is safe: end that one, then {again}."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return f"{path} cannot be opened for writing ({text}); make its directory writable, then {again}."
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the disk of {path} fails ({text}); what was committed is safe: mend that, then {again}."
+    if code == sqlite3.SQLITE_NOTADB:
+        return f"{path} is not a store of evosearch ({text})."
+    return f"{path} is damaged ({text}); {REMEDY}"

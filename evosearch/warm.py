@@ -20,11 +20,16 @@ def compile_machines(proxies: Sequence[str], say: Callable[[str], None]) -> None
     say("compiling the machines, on first use only (15 to 30 seconds)")
     commands = [[sys.executable, "-m", "evosearch.warm", dtype, *proxies] for dtype in missing]
     running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
-    for process in running:
-        _, errors = process.communicate()
-        if process.returncode:
-            reason = (errors.strip().splitlines() or ["no reason was given"])[-1]
-            raise WorkerError(f"the machines could not be compiled: {reason}.")
+    try:
+        for process in running:
+            _, errors = process.communicate()
+            if process.returncode:
+                reason = (errors.strip().splitlines() or ["no reason was given"])[-1]
+                raise WorkerError(f"the machines could not be compiled: {reason}.")
+    finally:
+        for process in running:  # a signal to this process alone does not reach them
+            process.kill()
+            process.wait()
 
 
 def main(dtype: str, names: Sequence[str]) -> None:

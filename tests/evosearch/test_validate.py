@@ -207,7 +207,7 @@ def test_a_run_that_has_grown_since_is_said_to_have(here, capsys, monkeypatch):
     [
         (["run", "--proxy", "judge0"], "held out"),
         (["run", "--proxy", "choose0"], "is a selection task, on which nothing may be bred"),
-        (["resume", "run", "--programs", "+16"], "held out"),
+        (["resume", "run", "--programs", "+16"], "not what the search was begun with"),
         (["compare", "adamw", "lion", "--proxy", "judge0"], "held out"),
         (["baselines", "--rerun", "--proxy", "judge0"], "held out"),
         (["validate", "run", "--selection", "judge0"], "cannot serve to choose"),

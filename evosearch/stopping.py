@@ -1,0 +1,80 @@
+"""Ends a command in good order: Ctrl-C, SIGTERM and SIGHUP are raised as one exception, once, and none is lost.
+
+After the first signal a command saves and closes; a signal that comes while it does so changes nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE = 10.0  # seconds after a signal in which others are left out; after that one ends what may hang
+
+
+class Stopped(KeyboardInterrupt):
+    """A command was asked to end; a KeyboardInterrupt, so that whatever minds Ctrl-C minds all."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass
+class _Asked:
+    number: int = 0  # the signal; 0: none came
+    at: float = 0.0  # time.monotonic
+
+
+_asked = _Asked()
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Inside a `with`, each of the signals raises Stopped in the main thread; before and after they mean what they did.
+
+    A hangup that was ignored from the beginning, as under nohup, stays ignored. One `with` may stand in another.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    before = {s: signal.getsignal(s) for s in SIGNALS if not (s == signal.SIGHUP and ignored)}
+    if _raise not in before.values():
+        _asked.number = 0
+    hook = sys.unraisablehook
+
+    def lost(one: sys.UnraisableHookArgs) -> None:
+        """An exception that nobody can catch: ours is remembered, any other is told as always."""
+        if not isinstance(one.exc_value, KeyboardInterrupt):
+            hook(one)
+
+    sys.unraisablehook = lost
+    try:
+        for number in before:
+            signal.signal(number, _raise)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        sys.unraisablehook = hook
+
+
+def check() -> None:
+    """Raise Stopped where one was raised inside a destructor or a callback, which loses exceptions."""
+    if _asked.number:
+        raise Stopped(_asked.number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if _asked.number and now - _asked.at < GRACE:
+        return
+    _asked.number, _asked.at = number, now
+    raise Stopped(number)
