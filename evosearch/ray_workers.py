@@ -1,22 +1,21 @@
-"""Workers as Ray actors, on this machine or a cluster; the only file that imports Ray."""
+"""Ray, on this machine or a cluster, as a crew of workers needs it; the only file that imports Ray."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import shutil
 import signal
-import socket
+import sys
 import threading
+import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from time import monotonic
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from evosearch.stopping import Stopped
-from evosearch.workers import Done, Failure, Job, Piece, Queue, WorkerError, attempt, build, dotted, one_line
+from evosearch import address
+from evosearch.workers import AUTO, Died, Failure, Raised, WorkerError, one_line
 from proxies.threads import ENVIRONMENT
 
 # Ray prints a paragraph on stdout for each dead worker, even if told not to; this setting is read at its import.
@@ -24,243 +23,155 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed"
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # announcements of its own
     import ray
+    from ray import cloudpickle
     from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2  # jobs given to an actor: the second waits there, so that it never idles; more could not be overtaken
-SLOW_SECONDS = 30.0  # before a warning that Ray or its workers are slow to come
-START_SECONDS = 300.0  # without a single worker for so long, give up: contexts compile, clusters grow
-START_DEATHS = 3  # workers in a row that die before they are ready
+SLOW_SECONDS = 30.0  # before a warning that Ray is slow to start
 OBJECT_STORE = 200 * 2**20  # bytes; jobs and results are text and a few numbers
 
 
 class Actor:
-    """What runs in a worker process."""
+    """What runs in a worker process. It travels by value: a node without evosearch can say so. Imports stand inside."""
+
+    def introduce(self) -> tuple[str, dict[str, str]]:
+        """The node, and what it is and runs, or the fault that it cannot say so."""
+        import signal
+        import socket
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the driver alone decides
+        try:
+            from evosearch.handshake import introduction
+
+            facts = introduction()
+        except Exception as error:
+            facts = {"host": socket.gethostname(), "fault": " ".join(f"{type(error).__name__}: {error}".split())}
+        return ray.get_runtime_context().get_node_id(), facts
 
     def start(self, make_context: str, args: tuple[Any, ...]) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the driver alone decides
+        from evosearch.workers import build
+
         self.context = build(make_context, args)
 
-    def run(self, handler: str, shared: Any, items: tuple[Any, ...]) -> tuple[list[Any] | Failure, float]:
+    def run(self, handler: str, shared: Any, items: tuple[Any, ...]) -> Any:
+        from evosearch.workers import attempt
+
         return attempt(handler, self.context, shared, items)
 
 
-@dataclass(eq=False)
-class Worker:
-    """The driver's view of an actor."""
-
-    actor: Any
-    starting: Any  # the reference of `start`; None once it is ready
-    since: float  # when it was asked to start, or when its first running piece began
-    running: deque[tuple[Any, Piece]] = field(default_factory=deque)  # in the order in which they run
-
-    def waits_for(self) -> Any:
-        """The reference that comes next; None when it is idle."""
-        return self.starting or (self.running[0][0] if self.running else None)
-
-    def load(self) -> int:
-        """How many jobs it holds; a suspect fills it.
-
-        A process that dies takes along what it has not sent yet, so the job before the fatal one can seem to be it.
-        """
-        return AHEAD if self.running and self.running[0][1].suspect else len(self.running)
-
-    def expires(self) -> float:
-        """When to end what it is doing."""
-        return self.since + self.running[0][1].job.deadline if self.running else float("inf")
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-class RayWorkers:
-    """n actors; a job on which one dies, hangs or raises is split until the culprit is found."""
+class RayCluster:
+    """The cluster that this process is on, or the one that it is told to join, or a new one of this machine alone.
 
-    def __init__(self, n: int, make_context: str | Callable[..., Any], args: tuple[Any, ...] = ()) -> None:
-        self.size = n
-        self._start = dotted(make_context), args
-        self._queue = Queue()
-        self._finished: deque[Done] = deque()
-        self._workers: list[Worker] = []
-        self._deaths = 0
-        self._warned = False
+    A cluster that was there before is never shut down; only the connection to it, if it is made here, ends by `close`.
+    """
+
+    def __init__(self, n: int, resources: Mapping[str, float]) -> None:
+        self._resources = dict(resources)
+        self._session = ""  # the folder of a cluster of our own
         self._ours = not ray.is_initialized()
-        self._environment = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
+        environment = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
         try:
-            local = self._ours and _connect(n, self._environment)
-            options = {} if local else {"runtime_env": {"env_vars": self._environment}}
-            self._actor = ray.remote(Actor).options(num_cpus=1, max_restarts=0, **options)
-            self._workers = [self._new() for _ in range(n)]
+            if self._ours:
+                self._session = _connect(n, environment)
         except BaseException:
             self.close()
             raise
+        self._actor = ray.remote(Actor)
+        self._options: dict[str, Any] = {
+            "num_cpus": resources.get("CPU", 0),
+            "num_gpus": resources.get("GPU", 0),
+            "resources": {name: amount for name, amount in resources.items() if name not in ("CPU", "GPU")},
+        }
+        if not self._session:  # a cluster of our own hands its environment down, which saves 0.3 s per worker
+            self._options["runtime_env"] = {"env_vars": environment}
 
-    def submit(self, job: Job) -> None:
-        self._queue.add(job)
-        self._fill()
+    def room(self, barred: Collection[str]) -> int:
+        """How many workers the living nodes hold at most, whoever else uses them."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in barred]
+        return sum(int(min(node.get(name, 0) / amount for name, amount in self._resources.items())) for node in nodes)
 
-    def next(self, timeout: float | None = None) -> Done | None:
-        until = float("inf") if timeout is None else monotonic() + timeout
-        while not self._finished and self._queue:
-            self._fill()
-            self._wait(until)
-            if monotonic() >= until:
-                break
-        self._fill()  # the workers go on while the driver looks at the result
-        return self._finished.popleft() if self._finished else None
+    def hire(self, barred: Collection[str]) -> Any:
+        """A new actor, on any node but the barred ones."""
+        avoid = {"label_selector": {"ray.io/node-id": f"!in({','.join(sorted(barred))})"}} if barred else {}
+        return self._actor.options(**self._options, **avoid).remote()
+
+    def call(self, actor: Any, method: str, *args: Any) -> Any:
+        return getattr(actor, method).remote(*args)
+
+    def wait(self, references: Sequence[Any], timeout: float) -> list[Any]:
+        """All that are there, as soon as one is."""
+        if not references:
+            time.sleep(timeout)
+            return []
+        ready: list[Any] = ray.wait(references, timeout=timeout)[0]
+        return ray.wait(references, num_returns=len(references), timeout=0)[0] if ready else []
+
+    def result(self, reference: Any) -> Any:
+        try:
+            return ray.get(reference)
+        except RayTaskError as error:
+            raise Raised(error.cause if isinstance(error.cause, BaseException) else error) from error
+        except OutOfMemoryError as error:
+            raise Died(Failure("oom", "the worker was ended for lack of memory"), error) from error
+        except RayError as error:
+            # Ray's own text names processes and addresses; a stored reason is the same in every run.
+            raise Died(Failure("crash", "the worker process died"), error) from error
+
+    def dismiss(self, actor: Any) -> None:
+        if ray.is_initialized():
+            ray.kill(actor)
+
+    def cores(self) -> str:
+        """How many the cluster has and how many are free."""
+        cores, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
+        return f"of the cluster's {cores:g} cores {free:g} are free"
 
     def close(self) -> None:
-        """End the workers; the cluster too, or the connection to it, if we opened it."""
-        if self._workers and ray.is_initialized():
-            for worker in self._workers:
-                ray.kill(worker.actor)
-        self._workers, self._queue, self._finished = [], Queue(), deque()
+        """Leave the cluster, or end it with all that it left on the disk, if we made the connection."""
         if self._ours:
             self._ours = False
             ray.shutdown()
-
-    def _new(self) -> Worker:
-        actor = self._actor.remote()
-        return Worker(actor, actor.start.remote(*self._start), monotonic())
-
-    def _replace(self, worker: Worker) -> None:
-        """A new process in the place of a dead or stuck one; what it had not begun goes back."""
-        ray.kill(worker.actor)
-        for _, piece in worker.running:
-            self._queue.push(piece)
-        self._workers[self._workers.index(worker)] = self._new()
-
-    def _fill(self) -> None:
-        """Give the best waiting pieces to the least busy workers."""
-        while worker := min((w for w in self._workers if not w.starting), key=Worker.load, default=None):
-            if worker.load() >= AHEAD or not (piece := self._queue.pop()):
-                return
-            if piece.suspect and worker.running:  # it waits for a worker of its own, and all others with it
-                self._queue.push(piece)
-                return
-            if not worker.running:
-                worker.since = monotonic()
-            worker.running.append((worker.actor.run.remote(piece.handler, piece.job.shared, piece.items), piece))
-
-    def _wait(self, until: float) -> None:
-        """Wait for the first event: a worker is ready, a piece is back, a deadline or `until` has passed."""
-        self._check_start()
-        events = {reference: w for w in self._workers if (reference := w.waits_for()) is not None}
-        limit = min(until, monotonic() + 1.0, *(w.expires() for w in self._workers))
-        ready, _ = ray.wait(list(events), timeout=max(0.0, limit - monotonic()))
-        for reference in ready:
-            self._collect(events[reference])
-        now = monotonic()
-        for worker in [w for w in self._workers if w.expires() <= now]:
-            # It may have finished long ago while the driver was busy elsewhere.
-            if not ray.wait([worker.waits_for()], timeout=0)[0]:
-                piece = worker.running.popleft()[1]
-                self._settle(piece, Failure("timeout", f"no answer in {piece.job.deadline:g} seconds"))
-                self._replace(worker)
-
-    def _collect(self, worker: Worker) -> None:
-        """Take what a worker has sent, or the news of its death."""
-        if worker.starting:
-            self._collect_start(worker)
-            return
-        reference, piece = worker.running[0]
-        outcome, seconds, alive = _result(reference)
-        worker.running.popleft()
-        worker.since = monotonic()
-        self._settle(piece, outcome, seconds)
-        if not alive:
-            self._replace(worker)
-
-    def _collect_start(self, worker: Worker) -> None:
-        try:
-            ray.get(worker.starting)
-        except RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, BaseException) else error
-            raise WorkerError(f"the workers' context cannot be built: {one_line(cause)}") from error
-        except RayError as error:
-            self._deaths += 1
-            if self._deaths >= START_DEATHS:
-                raise WorkerError(f"{self._deaths} workers in a row died at their start: {one_line(error)}") from error
-            self._replace(worker)
-            return
-        worker.starting, worker.since, self._deaths = None, monotonic(), 0
-
-    def _check_start(self) -> None:
-        """Not all have to come: a cluster may be short of cores, one worker does the work of all."""
-        if not all(w.starting for w in self._workers):
-            return
-        waited = monotonic() - min(w.since for w in self._workers)
-        if waited > START_SECONDS or (waited > SLOW_SECONDS and not self._warned):
-            cores, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
-            state = f"no worker is ready after {waited:.0f} seconds; of the cluster's {cores:g} cores {free:g} are free"
-            if waited > START_SECONDS:
-                raise WorkerError(state)
-            logger.warning(state)
-            self._warned = True
-
-    def _settle(self, piece: Piece, outcome: list[Any] | Failure, seconds: float = 0.0) -> None:
-        if done := self._queue.settle(piece, outcome, seconds):
-            self._finished.append(done)
+            if self._session:
+                shutil.rmtree(self._session, ignore_errors=True)
 
 
-def _result(reference: Any) -> tuple[list[Any] | Failure, float, bool]:
-    """What a piece came to: results or a Failure, seconds, and whether its worker lives."""
-    try:
-        outcome, seconds = ray.get(reference)
-    except RayTaskError as error:  # outside the handler: items or results that do not pickle
-        cause = error.cause if isinstance(error.cause, BaseException) else error
-        return Failure("crash", one_line(cause)), 0.0, True
-    except OutOfMemoryError:
-        return Failure("oom", "the worker was ended for lack of memory"), 0.0, False
-    except RayError:
-        # Ray's own text names processes and addresses; a stored reason is the same in every run.
-        return Failure("crash", "the worker process died"), 0.0, False
-    return outcome, seconds, True
-
-
-def _connect(n: int, environment: dict[str, str]) -> bool:
-    """Join the cluster of RAY_ADDRESS or start one on this machine; True for the latter."""
-    address = os.environ.get("RAY_ADDRESS") or "local"
-    local = address == "local"
+def _connect(n: int, environment: Mapping[str, str]) -> str:
+    """Join the cluster that there is, or start one on this machine; the folder of the latter."""
+    where = address.address()
+    local = where == address.LOCAL
     # More workers than cores are allowed: the number of workers never changes a result, so it must not fail.
-    options = {"num_cpus": n, "include_dashboard": False, "object_store_memory": OBJECT_STORE} if local else {}
-    # A local cluster hands its environment down to its workers, which saves the 0.3 s per worker of a runtime_env.
+    cores = {} if n == AUTO else {"num_cpus": n}
+    options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE, **cores} if local else {}
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    slow = threading.Timer(SLOW_SECONDS, logger.warning, [f"Ray ({address}) is slow to start; still waiting"])
+    slow = threading.Timer(SLOW_SECONDS, logger.warning, [f"Ray ({where}) is slow to start; still waiting"])
     slow.daemon = True
     slow.start()
-    try:
-        _knock(address)
-        with _environment(quiet | environment), _own_sigterm(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (RayError, RuntimeError, ValueError, OSError) as error:
-        raise WorkerError(f"Ray ({address}) cannot be started or reached: {one_line(error)}") from error
-    finally:
-        slow.cancel()
-    return local
-
-
-def _knock(address: str) -> None:
-    """Raise an OSError at once if nobody is there; Ray itself tries for five minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-
-
-@contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep our meaning of SIGTERM: Ray's would end the driver with the number of the signal for its exit code."""
     before = signal.getsignal(signal.SIGTERM)
     try:
-        yield
-    except SystemExit as end:
-        raise Stopped(signal.SIGTERM) from end
+        address.knock(where)
+        with _environment({**quiet, **environment}), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            context = ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (RayError, RuntimeError, ValueError, OSError) as error:
+        raise WorkerError(f"Ray ({where}) cannot be started or reached: {one_line(error)}") from error
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        slow.cancel()
+        _answer(before)
+    return str(context.address_info["session_dir"]) if local else ""
+
+
+def _answer(handler: Any) -> None:
+    """Ray takes SIGTERM for itself; who minded it before goes on to."""
+    if handler not in (None, signal.SIG_DFL) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """These variables for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

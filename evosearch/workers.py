@@ -5,13 +5,16 @@ from __future__ import annotations
 import heapq
 import importlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, Protocol
+
+AUTO = -1  # workers: one for each core, or GPU, that there is
+RESOURCES = {"cpu": {"CPU": 1.0}, "cuda": {"CPU": 1.0, "GPU": 1.0}}  # by device: what a worker needs, in Ray's names
 
 Handler = Callable[[Any, Any, tuple[Any, ...]], list[Any]]  # (context, shared, items) -> one result per item, pure
 
@@ -49,6 +52,22 @@ class Done:
     seconds: float  # busy in workers, lost attempts left out
 
 
+class Raised(Exception):  # noqa: N818
+    """A call in a worker ended with this error; the worker lives."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Died(Exception):  # noqa: N818
+    """A worker ended during a call, or before; `failure` is what becomes of the call."""
+
+    def __init__(self, failure: Failure, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.failure, self.error = failure, error
+
+
 class Workers(Protocol):
     """Where jobs run; which worker runs what, and in what company, never changes a result."""
 
@@ -63,16 +82,23 @@ class Workers(Protocol):
     def close(self) -> None: ...
 
 
-def open_workers(n: int, make_context: str | Callable[..., Any], args: tuple[Any, ...] = ()) -> Workers:
-    """The in-process twin for n == 0 (Ray is then never imported), else n Ray workers.
+def open_workers(
+    n: int,
+    make_context: str | Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    resources: Mapping[str, float] = RESOURCES["cpu"],
+) -> Workers:
+    """The in-process twin for n == 0 (Ray is then never imported), else n Ray workers; AUTO: as many as fit.
 
-    Each worker builds its context once, `make_context(*args)`; what goes wrong there is raised by `next`.
+    Each worker takes up `resources` of the cluster, and builds its context once, `make_context(*args)`; what goes
+    wrong there is raised by `next`.
     """
     if n == 0:
         return InProcess(make_context, args)
-    from evosearch.ray_workers import RayWorkers
+    from evosearch.crew import Crew
+    from evosearch.ray_workers import RayCluster
 
-    return RayWorkers(n, make_context, args)
+    return Crew(RayCluster(n, resources), n, make_context, args)
 
 
 class InProcess:
