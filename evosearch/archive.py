@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from evosearch.breed import Bred
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
-from evosearch.score import GAIN_CAP, Baseline, Bounds, Stage, best_exponent, capped, merged, per_seed
-
-GATE_SPREAD = 0.15  # standard deviation of a score between seeds, where there is one seed
-LEAST_SPREAD = 0.05  # standard deviation of a score between seeds, where four of them happen to agree
+from evosearch.score import Baseline, Bounds, Stage, merged
+from evosearch.standing import NOWHERE, Standing, standing
 
 
 @dataclass(eq=False)
@@ -27,12 +24,25 @@ class Entry:
     status: str = "ok"
     reason: str = ""
     full: dict[str, Stage] = field(default_factory=dict)  # by proxy, growing
-    scores: dict[tuple[str, str], float] = field(default_factory=dict)  # by (proxy, kind)
-    exponents: dict[str, int] = field(default_factory=dict)  # best learning rate by proxy
-    seeds: int = 0  # full trainings: seeds spent
+    standing: Standing = NOWHERE
     scheduled: int = 0  # seeds bought, those under way included
     score: float = -math.inf
-    believed: float = -math.inf  # the score less its standard error, so that few lucky seeds do not make a best program
+    believed: float = -math.inf
+
+    @property
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        """By (proxy, kind of stage)."""
+        return self.standing.scores
+
+    @property
+    def exponents(self) -> Mapping[str, int]:
+        """The best learning rate by proxy."""
+        return self.standing.exponents
+
+    @property
+    def seeds(self) -> int:
+        """Seeds spent on full trainings."""
+        return self.standing.seeds
 
     @property
     def complete(self) -> bool:
@@ -47,58 +57,44 @@ class Archive:
         self.scoring, self.bounds, self.baseline = scoring, bounds, baseline
         self.entries: dict[str, Entry] = {}
         self.complete: list[Entry] = []  # those that passed every hurdle, as they came
+        self._leaders: list[tuple[tuple[float, int, int, float, int], Entry]] = []  # a heap, with places of the past
 
     def add(self, bred: Bred, measured: Measured) -> Entry:
         """Enter a program that was measured for the first time."""
         entry = self.entries[bred.fingerprint] = Entry(bred, measured.status, measured.reason)
         entry.scheduled = self.scoring.seeds
-        self._grow(entry, measured.stages)
+        entry.full = {stage.proxy: stage for stage in measured.stages if stage.kind == "full"}
+        self._place(entry, measured.standing or standing(measured.stages, self.baseline, self.bounds))
         if entry.complete:
             self.complete.append(entry)
+            self._rise(entry)
         return entry
 
     def more(self, entry: Entry, measured: Measured) -> None:
         """Add trainings on fresh seeds: the score is over all seeds spent."""
-        self._grow(entry, measured.stages)
+        for stage in measured.stages:
+            entry.full[stage.proxy] = merged([entry.full[stage.proxy], stage])
+        self._place(entry, standing(list(entry.full.values()), self.baseline, self.bounds, entry.standing))
+        if entry.complete:
+            self._rise(entry)
 
-    def _grow(self, entry: Entry, stages: Iterable[Stage]) -> None:
-        for stage in stages:
-            if stage.kind == "full" and stage.proxy in entry.full:
-                stage = merged([entry.full[stage.proxy], stage])
-            if stage.kind == "full":
-                entry.full[stage.proxy] = stage
-            if stage.kind != "scale":
-                entry.scores[stage.proxy, stage.kind] = float(self.by_seed(stage).mean())
-                entry.exponents[stage.proxy] = best_exponent(stage, self.bounds[stage.proxy])
-        entry.seeds = min((len(stage.seeds) for stage in entry.full.values()), default=0)
-        entry.score = self._score(entry)
-        spread = GATE_SPREAD
-        if entry.full:
-            values = np.mean([capped(self.by_seed(stage))[: entry.seeds] for stage in entry.full.values()], axis=0)
-            spread = max(float(np.std(values, ddof=1)) if len(values) > 1 else GATE_SPREAD, LEAST_SPREAD)
-        entry.believed = entry.score - spread / math.sqrt(max(1, entry.seeds))
+    def _place(self, entry: Entry, place: Standing) -> None:
+        entry.standing = place
+        if entry.status == "ok":
+            entry.score, entry.believed = place.score, place.believed
 
-    def _score(self, entry: Entry) -> float:
-        """Mean over proxies, each capped; where a hurdle ended it, the last stage stands for what was not done."""
-        if entry.status != "ok" or not entry.scores:
-            return -math.inf
-        found = {proxy: entry.scores.get((proxy, "full"), entry.scores[proxy, kind]) for proxy, kind in entry.scores}
-        by_proxy = {proxy: min(score, GAIN_CAP) for proxy, score in found.items()}
-        missing = len(self.bounds) - len(by_proxy)
-        last = list(by_proxy.values())[-1]
-        return (sum(by_proxy.values()) + missing * min(last, 0.0)) / len(self.bounds)
-
-    def by_seed(self, stage: Stage) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The score of a stage on each of its seeds."""
-        return per_seed(stage, self.baseline.logs[stage.proxy][stage.kind], self.bounds[stage.proxy])
+    def _rise(self, entry: Entry) -> None:
+        heapq.heappush(self._leaders, (_rank(entry), entry))
 
     def ranking(self) -> list[Entry]:
         """The entries that passed every hurdle, the most believable first; of equals, the simpler."""
         return sorted(self.complete, key=_rank)
 
     def leader(self) -> Entry | None:
-        """The first of them."""
-        return min(self.complete, key=_rank, default=None)
+        """The first of them. Places that are no longer an entry's own are dropped as they come up."""
+        while self._leaders and self._leaders[0][0] != _rank(self._leaders[0][1]):
+            heapq.heappop(self._leaders)
+        return self._leaders[0][1] if self._leaders else None
 
     def front(self) -> list[Entry]:
         """The Pareto front: no other complete entry is as good in score, length, states and cost, and better in one."""
@@ -126,7 +122,7 @@ class Population:
         self.exempt = {entry.bred.fingerprint for entry in founders}
         self.cap = max(1, round(evolution.copies * evolution.population))
 
-    def refill(self, entries: list[Entry]) -> None:
+    def refill(self, entries: Sequence[Entry]) -> None:
         """Start afresh with copies of some entries in equal parts."""
         self.members.clear()
         self.copies.clear()
@@ -143,10 +139,12 @@ class Population:
             self.copies[self.members.popleft().bred.fingerprint] -= 1
         return True
 
-    def choose(self, rng: random.Random) -> Entry:
-        """The winner of a tournament, by believed score less the prices of length, states and cost."""
-        members = [self.members[rng.randrange(len(self.members))] for _ in range(self.evolution.tournament)]
-        return max(members, key=self.value)
+    def choose(self, draws: Iterable[random.Random]) -> list[Entry]:
+        """For each source of randomness the winner of a tournament, by believed score less its prices."""
+        members = list(self.members)
+        values = [self.value(entry) for entry in members]
+        count, bits, rounds = len(members), len(members).bit_length(), range(self.evolution.tournament)
+        return [members[max([_below(count, bits, rng) for _ in rounds], key=values.__getitem__)] for rng in draws]
 
     def value(self, entry: Entry) -> float:
         """What tournaments compare."""
@@ -154,20 +152,37 @@ class Population:
         price = prices.length_price * bred.length + prices.state_price * bred.states + prices.cost_price * bred.cost
         return entry.believed - price
 
+    def best(self, count: int) -> list[Entry]:
+        """The best distinct members, of equals the older."""
+        return sorted(dict.fromkeys(self.members), key=lambda entry: (-self.value(entry), entry.bred.number))[:count]
+
     def thresholds(self, scoring: Scoring) -> dict[tuple[str, str], float]:
         """What the hurdles ask for: a quantile of the members' scores at each stage, less a margin."""
-        by_stage: dict[tuple[str, str], list[float]] = {}
-        for entry in self.members:
-            for stage, score in entry.scores.items():
-                by_stage.setdefault(stage, []).append(score)
-        return {
-            stage: float(np.quantile(scores, scoring.hurdle)) - scoring.margin for stage, scores in by_stage.items()
-        }
+        members = [entry.standing.scores for entry in self.members]
+        stages = set[tuple[str, str]]().union(*members)
+        by_stage = {stage: [scores[stage] for scores in members if stage in scores] for stage in stages}
+        return {stage: quantile(scores, scoring.hurdle) - scoring.margin for stage, scores in by_stage.items()}
 
     def quantile(self, part: float) -> float:
         """A quantile of what is believed of the members."""
-        return float(np.quantile([entry.believed for entry in self.members], part))
+        return quantile([entry.believed for entry in self.members], part)
 
     def _push(self, entry: Entry) -> None:
         self.members.append(entry)
         self.copies[entry.bred.fingerprint] += 1
+
+
+def _below(count: int, bits: int, rng: random.Random) -> int:
+    """A place below `count`, a number of so many bits: `rng.randrange(count)`, at a third of its time."""
+    while (place := rng.getrandbits(bits)) >= count:
+        pass
+    return place
+
+
+def quantile(values: list[float], part: float) -> float:
+    """NumPy's, between neighbours in proportion, to the last bit; its own takes longer than all else here."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * part
+    below = min(int(place), len(ordered) - 1)
+    low, high, share = ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)

@@ -48,20 +48,25 @@ class Bred:
     reason: str = ""
 
 
+def by_counter(seed: int, purpose: str, number: int) -> random.Random:
+    """Randomness by counter: the same for candidate `number` whatever came before."""
+    return random.Random(f"{seed} {purpose} {number}")
+
+
 @lru_cache(maxsize=2048)
 def _parsed(text: str) -> Program:
     return parse(text)
 
 
-def breed(context: Context, shared: None, items: Sequence[tuple[int, str, bool]]) -> list[Bred]:
-    """A child for each (candidate number, parent's text), or the parent itself where the third item says so."""
+def breed(context: Context, shared: None, items: Sequence[tuple[int, str, float]]) -> list[Bred]:
+    """A child for each (candidate number, parent's text, chance), or by that chance the parent itself, once more."""
     config = context.config
     children: list[Bred | tuple[int, Program, str]] = []
     for number, text, again in items:
-        rng = random.Random((config.seed << 64) + number)
-        if again:
+        if again and by_counter(config.seed, "again", number).random() < again:
             children.append((number, _parsed(text), "again"))
             continue
+        rng = random.Random((config.seed << 64) + number)
         try:
             children.append((number, *mutate(_parsed(text), rng, config.mutations, config.language)))
         except MutationError as error:

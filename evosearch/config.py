@@ -48,12 +48,15 @@ class Evolution:
     """Regularized evolution (Real et al. 2019), warm-started."""
 
     start: tuple[str, ...] = ("adamw",)  # founders
-    population: int = 400  # members
+    population: int = 400  # members, of each island
     tournament: int = 12  # members drawn for each parent
     block: int = 128  # candidates that are bred together
     lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before
     copies: float = 0.02  # part of the population that one fingerprint may hold (founders are exempt)
     restart_after: int = 20_000  # candidates without a new best before a fresh population, from start and best by turns
+    islands: int = 1  # populations that evolve apart; block b belongs to island b modulo islands
+    migrate_every: int = 10_000  # candidates, of all islands, after which the best of each enter the next, in a ring
+    migrants: int = 4  # how many
     length_price: float = 0.01  # taken from the score in tournaments for each statement
     state_price: float = 0.02  # and for each state
     cost_price: float = 0.001  # and for each addition's worth of work; AdamW costs about 15
@@ -139,6 +142,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "evolution.lag": (3, inf),
     "evolution.copies": (0, 1),
     "evolution.restart_after": (1, inf),
+    "evolution.islands": (1, 1e4),
+    "evolution.migrate_every": (1, inf),
+    "evolution.migrants": (0, inf),
     "evolution.length_price": (0, 1e6),
     "evolution.state_price": (0, 1e6),
     "evolution.cost_price": (0, 1e6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from evosearch.breed import Context
 from evosearch.config import Scoring
 from evosearch.measure import STEPS_PER_DECADE, measure
 from evosearch.score import Baseline, Stage, best_exponent, per_seed
+from evosearch.standing import Standing, standing
 from proxies.proxy import Proxy
 
 SCALES = (1e2, 1e-2)  # of the gradients in the check; the order of `Candidate.responses`
@@ -35,11 +37,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What trainings gave; "ok" also where a hurdle ended it, "failed" where no learning rate trains, else "scale"."""
+    """What trainings gave; "ok" also where a hurdle ended it, "failed" where no learning rate trains, else "scale".
+
+    Two follow from the stages and are made in the worker, so that the driver need not: where a new program stands, and
+    the text that the store keeps.
+    """
 
     stages: tuple[Stage, ...]
     status: str = "ok"
     reason: str = ""
+    standing: Standing | None = field(default=None, compare=False)
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Hurdles:
 def evaluate(context: Context, hurdles: Hurdles, items: Sequence[Candidate]) -> list[Measured]:
     """Each candidate through all stages, proxy by proxy, until one ends it. Failed trainings are values too."""
     runs = [_Run(item) for item in items]
+    bounds = {proxy.name: proxy.bounds for proxy in context.proxies}
     for k, proxy in enumerate(context.proxies):
         trial = _Trial(context.config.scoring, proxy, hurdles)
         trial.more([run for run in runs if proxy.name in (run.item.grids or {})])
@@ -61,7 +70,16 @@ def evaluate(context: Context, hurdles: Hurdles, items: Sequence[Candidate]) -> 
         if context.config.scoring.gradient_scale and k == 0:
             trial.scale([run for run in alive if not (run.ended or run.item.founder)])
         trial.full([run for run in alive if not run.ended])
-    return [Measured(tuple(run.stages), run.status, run.ended) for run in runs]
+    found = []
+    for run in runs:
+        place = standing(run.stages, hurdles.baseline, bounds) if run.item.grids is None else None
+        found.append(Measured(tuple(run.stages), run.status, run.ended, place, stages_text(run.stages)))
+    return found
+
+
+def stages_text(stages: Sequence[Stage]) -> str:
+    """Stages as the store keeps them: JSON lists of proxy, kind, seeds, exponents, losses."""
+    return json.dumps([[s.proxy, s.kind, s.seeds, s.exponents, s.losses] for s in stages])
 
 
 class _Run:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from evosearch.breed import Bred
-from evosearch.evaluate import Measured
+from evosearch.evaluate import Measured, stages_text
 from evosearch.score import Stage
 
 
@@ -26,9 +27,9 @@ class Row:
 def to_sql(row: Row) -> tuple[Any, ...]:
     """The values of a row, in the order of the table's columns."""
     b, m = row.bred, row.measured
-    stages = "" if m is None else json.dumps({"stages": [_short(s) for s in m.stages], "end": [m.status, m.reason]})
+    stages = "" if m is None else _stages(m)
     return (
-        b.number, row.parent, b.mutation, b.fingerprint, b.text, _plain(b.size), json.dumps(b.responses), b.length,
+        b.number, row.parent, b.mutation, b.fingerprint, b.text, _plain(b.size), _pair(*b.responses), b.length,
         b.states, _plain(b.cost), b.status, b.reason, int(row.known), stages,
     )  # fmt: skip
 
@@ -70,5 +71,12 @@ def _plain(number: float) -> float:
     return float(number) + 0.0 if number == number else 0.0
 
 
-def _short(stage: Stage) -> list[Any]:
-    return [*asdict(stage).values()]
+def _stages(measured: Measured) -> str:
+    """JSON; the stages themselves are JSON already where they come from a worker."""
+    stages, end = measured.text or stages_text(measured.stages), json.dumps([measured.status, measured.reason])
+    return f'{{"stages": {stages}, "end": {end}}}'
+
+
+def _pair(one: float, other: float) -> str:
+    """JSON of two numbers; the short way takes a tenth of the time."""
+    return f"[{one!r}, {other!r}]" if math.isfinite(one) and math.isfinite(other) else json.dumps([one, other])

@@ -38,7 +38,8 @@ class Baseline:
 
 def logs(losses: Any, bounds: Bounds) -> Array:
     """Log of losses between the proxy's floor and its ceiling; a failed training counts as the ceiling."""
-    values: Array = np.log(np.clip(np.nan_to_num(np.asarray(losses, np.float64), nan=np.inf), *bounds))
+    floor, ceiling = bounds
+    values: Array = np.log(np.maximum(np.fmin(np.asarray(losses, np.float64), ceiling), floor))  # fmin drops NaN
     return values
 
 

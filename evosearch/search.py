@@ -7,17 +7,17 @@ run is the same on one worker or eight. A resumed run goes through the same loop
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import proxies
-from evosearch.archive import Archive, Entry, Population
-from evosearch.breed import Bred
+from evosearch.archive import Archive, Entry
+from evosearch.breed import Bred, by_counter
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
+from evosearch.islands import Island, Islands
 from evosearch.measure import STEPS_PER_DECADE
 from evosearch.score import Baseline
 from evosearch.store import Row, Store
@@ -33,6 +33,7 @@ class Block:
     """Candidates that are bred together; what is known of them so far, by place in the block."""
 
     first: int
+    island: Island
     parents: list[Entry] = field(default_factory=list)
     bred: list[Bred | None] = field(default_factory=list)
     known: list[bool] = field(default_factory=list)
@@ -68,15 +69,13 @@ class Search:
         bounds = {name: proxies.get(name).bounds for name in config.proxies}
         self.archive = Archive(config.scoring, bounds, baseline)
         self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
-        self.population = Population(config.evolution, self.founders)
-        self.population.refill(self.founders)
+        self.islands = Islands(config.evolution, self.founders)
         self.tally = Tally()
         self.blocks: dict[int, Block] = {}
         self.jobs: dict[int, tuple[Block, list[int], str]] = {}
         self.tickets = 0
         self.stored = store.count()
         self.met: set[str] = set(self.archive.entries)  # fingerprints, those under way included
-        self.best_value, self.best_at = -math.inf, 0
         self.driver_seconds = self.idle_seconds = 0.0  # at work, and waiting for workers
 
     def run(self, programs: int, stop: Callable[[], bool], watch: Callable[[Search], None]) -> None:
@@ -101,15 +100,11 @@ class Search:
     def _breed(self, b: int, count: int) -> None:
         """Choose parents for block b and send them to be bred; stored rows are taken as they are."""
         first = b * self.config.evolution.block
-        block = self.blocks[b] = Block(first)
+        block = self.blocks[b] = Block(first, self.islands.of(b))
         if first < self.stored:
             rows = self.store.rows(first, first + count)
             block.rows = {row.bred.number - first: row for row in rows}
-        leader = self.archive.leader()
-        for i in range(count):
-            block.parents.append(self.population.choose(self._rng("parent", first + i)))
-        if leader is not None and self._may_buy(leader):
-            block.parents[0] = block.leader = leader
+        self._choose(block, count)
         block.bred = [block.rows[i].bred if i in block.rows else None for i in range(count)]
         todo = [i for i in range(count) if i not in block.rows]
         for k in range(0, len(todo), BREED_JOB):
@@ -117,18 +112,27 @@ class Search:
             items = tuple((first + i, block.parents[i].bred.text, self._again(block, i)) for i in some)
             self._submit("evosearch.breed:breed", block, some, items, None, priority=-1)
 
+    def _choose(self, block: Block, count: int) -> None:
+        """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
+        seed, numbers = self.config.seed, range(block.first, block.first + count)
+        block.parents = block.island.population.choose(by_counter(seed, "parent", number) for number in numbers)
+        leader = self.archive.leader()
+        if leader is not None and self.islands.home(leader) is block.island and self._may_buy(leader):
+            block.parents[0] = block.leader = leader
+
     def _send(self, b: int) -> None:
         """Look up what block b bred, in order, and send what is new, or is worth fresh seeds, to be measured."""
         block, scoring = self.blocks[b], self.config.scoring
         self._wait(block)
         group = b % (scoring.seed_pool // scoring.seeds)
-        worth = self.population.quantile(scoring.worth)
+        population = block.island.population
+        worth = population.quantile(scoring.worth)
         batches: dict[tuple[bool, tuple[int, ...]], list[tuple[int, Candidate]]] = {}
         for i in range(len(block.bred)):
             candidate = self._look_up(block, i, group, worth)
             if candidate is not None:
                 batches.setdefault((candidate.grids is None, candidate.seeds), []).append((i, candidate))
-        hurdles = Hurdles(self.archive.baseline, self.population.thresholds(scoring))
+        hurdles = Hurdles(self.archive.baseline, population.thresholds(scoring))
         for batch in batches.values():
             for k in range(0, len(batch), scoring.batch):
                 some = batch[k : k + scoring.batch]
@@ -165,12 +169,11 @@ class Search:
             centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
         return Candidate(bred.text, self._seeds(group), centres, bred.responses)
 
-    def _again(self, block: Block, i: int) -> bool:
-        """Whether candidate i is its parent once more, to buy seeds before it wins more tournaments."""
+    def _again(self, block: Block, i: int) -> float:
+        """The chance of candidate i to be its parent once more, to buy seeds before it wins more tournaments."""
         if block.parents[i] is block.leader and i == 0:
-            return True
-        unsure = self._may_buy(block.parents[i])
-        return unsure and self._rng("again", block.first + i).random() < self.config.scoring.again
+            return 1.0
+        return self.config.scoring.again if self._may_buy(block.parents[i]) else 0.0
 
     def _may_buy(self, entry: Entry) -> bool:
         scoring = self.config.scoring
@@ -197,14 +200,15 @@ class Search:
         for i, bred in enumerate(block.bred):
             assert bred is not None
             measured = block.measured.get(i)
-            self._enter(bred, block.known[i], measured)
+            self._enter(block.island, bred, block.known[i], measured)
             if i not in block.rows:
                 rows.append(Row(bred, block.parents[i].bred.number, block.known[i], measured))
         if rows:
             self.store.add(rows)
-        self._consider_restart(block.first + len(block.bred))
+        self.tally.restarts += self.islands.restart(b, block.first + len(block.bred), self.archive.leader())
+        self.islands.migrate(b)
 
-    def _enter(self, bred: Bred, known: bool, measured: Measured | None) -> None:
+    def _enter(self, island: Island, bred: Bred, known: bool, measured: Measured | None) -> None:
         tally = self.tally
         tally.generated += 1
         if bred.status != "ok":
@@ -221,22 +225,8 @@ class Search:
             entry = self.archive.add(bred, measured)
             if measured.status != "ok":
                 tally.refused[measured.status] = tally.refused.get(measured.status, 0) + 1
-        self.population.add(entry)
-        if entry.complete and self.population.value(entry) > self.best_value:
-            self.best_value, self.best_at = self.population.value(entry), bred.number
-
-    def _consider_restart(self, number: int) -> None:
-        """After long without a new best: a fresh population, from the start and from the best by turns."""
-        if number - self.best_at < self.config.evolution.restart_after:
-            return
-        best = self.archive.leader()
-        self.population.refill([best] if self.tally.restarts % 2 and best else self.founders)
-        self.tally.restarts += 1
-        self.best_at = number
-
-    def _rng(self, purpose: str, number: int) -> random.Random:
-        """Randomness by counter: the same for candidate `number` whatever came before."""
-        return random.Random(f"{self.config.seed} {purpose} {number}")
+        island.population.add(entry)
+        island.note(entry, bred.number)
 
     def _submit(
         self, handler: str, block: Block, places: list[int], items: tuple[Any, ...], shared: Any, priority: int
@@ -258,12 +248,11 @@ class Search:
     def _take(self, done: Done) -> None:
         block, places, handler = self.jobs.pop(done.ticket)
         block.waiting.discard(done.ticket)
+        bred = handler.endswith(":breed")
         for i, result in zip(places, done.results, strict=True):
-            if handler.endswith(":breed"):
-                failed = isinstance(result, Failure)
-                number = block.first + i
-                block.bred[i] = Bred(number, status=result.status, reason=result.reason) if failed else result
-            elif isinstance(result, Failure):
-                block.measured[i] = Measured((), result.status, result.reason)
+            failed = isinstance(result, Failure)
+            if bred:
+                failure = Bred(block.first + i, status=result.status, reason=result.reason) if failed else None
+                block.bred[i] = failure or result
             else:
-                block.measured[i] = result
+                block.measured[i] = Measured((), result.status, result.reason) if failed else result

@@ -10,11 +10,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evosearch.archive import GATE_SPREAD, LEAST_SPREAD, Archive, Entry, Population
+from evosearch.archive import Archive, Entry, Population, quantile
 from evosearch.breed import Bred
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
 from evosearch.score import GAIN_CAP, Baseline, Stage
+from evosearch.standing import GATE_SPREAD, LEAST_SPREAD, standing
 
 SEEDS = tuple(range(8))
 BASE = Baseline(
@@ -26,7 +27,7 @@ BASE = Baseline(
 def plain_gains(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round numbers for scores: no cap on what a task gives, but where the cap is tested."""
     if "cap" not in request.node.name:
-        for module in ("score", "archive"):
+        for module in ("score", "standing"):
             monkeypatch.setattr(f"evosearch.{module}.GAIN_CAP", math.inf)
 
 
@@ -97,6 +98,30 @@ class TestScores:
         for number, (length, states, cost) in enumerate(sizes):
             known.add(bred(number, "", length, states, cost), Measured((full(0.3, 0.3),)))
         assert [e.bred.number for e in known.ranking()] == [3, 4, 2, 1, 0]
+
+    def test_the_leader_is_always_the_first_of_the_ranking(self) -> None:
+        rng, known = random.Random(0), archive()
+        for number in range(200):
+            score = rng.choice([0.1, 0.2, rng.random()])
+            entry = known.add(bred(number), Measured((full(score, score),), reason=rng.choice(["", "", "hurdle"])))
+            if entry.complete and rng.random() < 0.5:
+                first = len(entry.full["digits"].seeds)
+                known.more(entry, Measured((full(rng.random(), rng.random(), first=first),)))
+            for entry in known.ranking()[:1]:
+                assert known.leader() is entry
+                if rng.random() < 0.5 and entry.seeds < 6:
+                    known.more(entry, Measured((full(-1.0, rng.random(), first=entry.seeds),)))
+                    assert known.leader() is known.ranking()[0]
+
+    def test_what_the_worker_says_of_a_program_is_what_the_archive_would(self) -> None:
+        known = archive("digits", "other")
+        stages = (full(0.3, kind="gate"), full(0.4, 0.1), full(0.2, kind="gate", proxy="other"))
+        place = standing(stages, BASE, known.bounds)
+        entries = [known.add(bred(i), Measured(stages, standing=place if i else None)) for i in range(2)]
+        assert entries[0].standing == entries[1].standing == place
+        for entry in entries:
+            known.more(entry, Measured((full(0.9, 0.5, first=2),)))
+        assert entries[0].standing == entries[1].standing != place
 
     @pytest.mark.parametrize("status", ["failed", "scale", "crash", "timeout", "oom"])
     def test_failures_have_no_score(self, status: str) -> None:
@@ -183,7 +208,7 @@ class TestPopulation:
         assert lucky.score > steady.score
         members.add(steady)
         members.add(lucky)
-        assert members.choose(random.Random(0)) is steady
+        assert members.choose([random.Random(0)]) == [steady]
 
     @pytest.mark.parametrize(
         ("price", "name", "amount"),
@@ -194,14 +219,14 @@ class TestPopulation:
             members, _ = population(2, **{price: rate})
             members.add(entry(1, 0.30, **{name: amount}))
             members.add(entry(2, 0.25, **{name: amount - 1}))
-            assert members.choose(random.Random(0)).bred.number == winner
+            assert members.choose([random.Random(0)])[0].bred.number == winner
 
     def test_small_tournaments_leave_a_chance_to_others(self) -> None:
         members, _ = population(10, tournament=2)
         for i in range(10):
             members.add(entry(i, i / 10))
         rng = random.Random(1)
-        picks = Counter(members.choose(rng).bred.number for _ in range(2000))
+        picks = Counter(e.bred.number for e in members.choose([rng] * 2000))
         assert set(picks) == set(range(10))
         for i in range(10):  # the best of two draws with replacement
             assert picks[i] == pytest.approx(2000 * (2 * i + 1) / 100, abs=60)
@@ -213,6 +238,28 @@ class TestPopulation:
         found = members.thresholds(Scoring(hurdle=0.5, margin=0.02))
         assert found == {("digits", "full"): pytest.approx(0.2 - 0.02)}
         assert members.thresholds(Scoring(hurdle=1.0, margin=0.0))["digits", "full"] == pytest.approx(0.4)
+
+    def test_quantiles_are_numpys_to_the_last_bit(self) -> None:
+        rng = random.Random(0)
+        for _ in range(500):
+            values = [rng.gauss(0, 1) for _ in range(rng.randrange(1, 60))]
+            part = rng.choice([0.0, 0.5, 0.6, 0.75, 1.0, rng.random()])
+            assert quantile(values, part) == np.quantile(values, part)
+
+    def test_places_are_drawn_as_randrange_draws_them(self) -> None:
+        members, _ = population(7, tournament=1)
+        for i in range(7):
+            members.add(entry(i))
+        expected = [members.members[random.Random(seed).randrange(7)] for seed in range(100)]
+        assert members.choose(random.Random(seed) for seed in range(100)) == expected
+
+    def test_the_best_are_distinct_and_of_equals_the_older(self) -> None:
+        members, [founder] = population(10)
+        for number, score in enumerate([0.1, 0.3, 0.3, -0.5]):
+            members.add(entry(number, score))
+        members.add(members.members[-3])
+        assert [e.bred.number for e in members.best(4)] == [1, 2, 0, -1]
+        assert members.best(4)[-1] is founder
 
     def test_a_fresh_start_is_in_equal_parts(self) -> None:
         members, _ = population(9)
