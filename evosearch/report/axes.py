@@ -1,0 +1,90 @@
+"""From values to places in a picture: linear and logarithmic axes with round ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MINUS = "−"
+TICKS = 5  # about so many on an axis
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis says; `near` are values that it must hold beside those that are drawn, `whole` those of counts."""
+
+    label: str
+    log: bool = False
+    whole: bool = False
+    near: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear or logarithmic way from [low, high] to [start, end]."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+    whole: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The place of a value; what lies beyond the ends is put at the end."""
+        low, high = self._of(self.low), self._of(self.high)
+        part = (self._of(min(max(value, self.low), self.high)) - low) / (high - low)
+        return self.start + (self.end - self.start) * part
+
+    def _of(self, value: float) -> float:
+        return math.log10(value) if self.log else value
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round values inside, each with its label."""
+        least = 1.0 if self.whole else 0.0
+        values = _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high, least)
+        return [(value, short(value)) for value in values]
+
+
+def scale(values: Iterable[float], axis: Axis, start: float, end: float, margin: float = 0.04) -> Scale:
+    """The scale that holds all finite values, above 0 where it is logarithmic, with a margin on either side."""
+    kept = [v for v in (*values, *axis.near) if math.isfinite(v) and (v > 0 or not axis.log)]
+    low, high = min(kept, default=1.0 * axis.log), max(kept, default=1.0)
+    if axis.log:
+        room = max((high / low) ** margin, 1.02)
+        return Scale(low / room, high * room, start, end, True)
+    room = margin * (high - low) or abs(high) or 1.0
+    return Scale(low - room, high + room, start, end, whole=axis.whole)
+
+
+def short(value: float) -> str:
+    """A tick's label: 20k, 0.05, 1e−4."""
+    if value and abs(value) >= 10_000:
+        text = f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
+    elif value and abs(value) < 1e-3:
+        text = f"{value:.0e}".replace("e-0", "e-")
+    else:
+        text = f"{value:.4g}"
+    return text.replace("-", MINUS)
+
+
+def _linear_ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    step = max(_round_step((high - low) / TICKS), least)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(k * step, 12) for k in range(first, last + 1)]
+
+
+def _round_step(least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Decades, thinned where there are many; 1, 2, 5 or finer where there are hardly any."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
+        found = [d * 10.0**k for k in range(first, last + 1) for d in digits if low <= d * 10.0**k <= high]
+        if len(found) >= 3:
+            return found[:: -(-len(found) // (TICKS + 2))]
+    return _linear_ticks(low, high)

@@ -1,0 +1,224 @@
+"""The course of a search in one pass over its store, which keeps of each program only what ranks it."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import proxies
+from evosearch.archive import Archive, Entry
+from evosearch.config import Config
+from evosearch.evaluate import Measured
+from evosearch.measure import rate
+from evosearch.score import Baseline
+from evosearch.store import Row, Store
+
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+MOST_REASONS = 200  # different ones that are counted
+Rank = tuple[float, int, int, float, int]
+
+
+class Known(NamedTuple):
+    """What is kept of a program that passed every hurdle; the score is over all seeds spent on it."""
+
+    number: int
+    score: float
+    believed: float  # the score less its standard error
+    seeds: int
+    length: int
+    states: int
+    cost: float
+    exponents: tuple[int, ...]  # of the best learning rate, by task
+
+    @property
+    def rank(self) -> Rank:
+        """The lower the better, as a search ranks programs."""
+        return -self.believed, self.length, self.states, self.cost, self.number
+
+    @property
+    def name(self) -> str:
+        """As a report calls it."""
+        return called(self.number)
+
+    def rates(self, tasks: Sequence[str]) -> dict[str, float]:
+        """The best learning rates by task."""
+        return {task: rate(exponent) for task, exponent in zip(tasks, self.exponents, strict=False)}
+
+
+def called(number: int) -> str:
+    """How a report calls a candidate or, with a negative number, a start."""
+    return f"candidate {number}" if number >= 0 else f"start {-number}"
+
+
+class Moment(NamedTuple):
+    """From so many candidates on, this program was believed best, with this score."""
+
+    candidates: int
+    number: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why candidates have no score: how many, and the most frequent reason with numbers left out."""
+
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What became of a search's candidates."""
+
+    generated: int = 0
+    hits: int = 0  # met before, by fingerprint
+    trained: int = 0  # distinct programs
+    again: int = 0  # trainings of a known program on fresh seeds
+    passed: int = 0  # distinct candidates that passed every hurdle
+    refused: Mapping[str, Refusal] = field(default_factory=dict)  # by status, the most frequent first
+    hurdles: Mapping[str, int] = field(default_factory=dict)  # candidates that ended at each
+    starts: tuple[Known, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    front: tuple[Known, ...] = ()  # the Pareto front of score, length, states and cost, the best first
+
+    @property
+    def best(self) -> Known | None:
+        """The program that is believed best."""
+        return self.front[0] if self.front else None
+
+
+def history(store: Store, config: Config, bar: Baseline) -> History:
+    """Read a store from the first row to the last; TaskError where a task of the run is not there any more."""
+    course = _Course(store, config, bar)
+    for bred, measured in store.founders():
+        course.start(Row(bred, None, False, measured))
+    for row in store.rows(0):
+        course.take(row)
+    return course.history()
+
+
+class _Course:
+    """A search as it is read. Programs measured more than once keep all their losses, others are ranked and let go."""
+
+    def __init__(self, store: Store, config: Config, bar: Baseline) -> None:
+        self.store, self.tasks = store, config.proxies
+        self.scoring, self.bar = config.scoring, bar
+        self.bounds = {name: proxies.get(name).bounds for name in config.proxies}
+        self.again: dict[str, Entry] = {}  # programs measured more than once
+        self.known: dict[str, Known] = {}
+        self.ranked: list[tuple[Rank, str]] = []  # a heap, with places that are not true any more
+        self.counts: Counter[str] = Counter()
+        self.reasons: dict[str, Counter[str]] = {}
+        self.hurdles: Counter[str] = Counter()
+        self.starts: list[str] = []
+        self.moments: list[Moment] = []
+
+    def start(self, row: Row) -> None:
+        """A starting program."""
+        if row.measured is not None:
+            self._new(row, row.measured)
+            self.starts.append(row.bred.fingerprint)
+            self._look(0)
+
+    def take(self, row: Row) -> None:
+        """The next candidate."""
+        self.counts["generated"] += 1
+        bred, measured = row.bred, row.measured
+        if bred.status != "ok":
+            self._refuse(bred.status, bred.reason)
+        elif row.known:
+            self.counts["hits"] += 1
+            if measured is not None and measured.status == "ok" and bred.fingerprint in self.known:
+                self.counts["again"] += 1
+                self._more(bred.fingerprint, measured)
+        elif measured is not None:
+            self.counts["trained"] += 1
+            if measured.status != "ok":
+                self._refuse(measured.status, measured.reason)
+            elif measured.reason:
+                self.hurdles[measured.reason] += 1
+            else:
+                self.counts["passed"] += 1
+                self._new(row, measured)
+        self._look(bred.number + 1)
+
+    def history(self) -> History:
+        """What was read so far."""
+        refused = {
+            status: Refusal(sum(some.values()), some.most_common(1)[0][0])
+            for status, some in sorted(self.reasons.items(), key=lambda item: -sum(item[1].values()))
+        }
+        return History(
+            **{key: self.counts[key] for key in ("generated", "hits", "trained", "again", "passed")},
+            refused=refused,
+            hurdles=dict(self.hurdles.most_common()),
+            starts=tuple(self.known[key] for key in self.starts if key in self.known),
+            moments=thinned(self.moments),
+            front=_front(self.known.values()),
+        )
+
+    def _new(self, row: Row, measured: Measured) -> None:
+        self._rank(self._archive().add(row.bred, measured))
+
+    def _more(self, fingerprint: str, measured: Measured) -> None:
+        if fingerprint not in self.again:
+            first = self.store.row(self.known[fingerprint].number)
+            assert first is not None
+            assert first.measured is not None
+            self.again[fingerprint] = self._archive().add(first.bred, first.measured)
+        entry = self.again[fingerprint]
+        self._archive().more(entry, measured)
+        self._rank(entry)
+
+    def _archive(self) -> Archive:
+        """One that forgets at once what it is told."""
+        return Archive(self.scoring, self.bounds, self.bar)
+
+    def _rank(self, entry: Entry) -> None:
+        if not entry.complete:
+            return
+        b, exponents = entry.bred, tuple(entry.exponents[task] for task in self.tasks)
+        known = Known(b.number, entry.score, entry.believed, entry.seeds, b.length, b.states, b.cost, exponents)
+        self.known[b.fingerprint] = known
+        heapq.heappush(self.ranked, (known.rank, b.fingerprint))
+
+    def _refuse(self, status: str, reason: str) -> None:
+        some = self.reasons.setdefault(status, Counter())
+        reason = NUMBER.sub("…", reason) or status
+        some[reason if reason in some or len(some) < MOST_REASONS else "other reasons"] += 1
+
+    def _look(self, candidates: int) -> None:
+        """Note who is best now, where that has changed."""
+        while self.ranked and self.known[self.ranked[0][1]].rank != self.ranked[0][0]:
+            heapq.heappop(self.ranked)
+        if not self.ranked:
+            return
+        best = self.known[self.ranked[0][1]]
+        if not self.moments or self.moments[-1][1:] != (best.number, best.score):
+            self.moments.append(Moment(candidates, best.number, best.score))
+
+
+def _front(known: Iterable[Known]) -> tuple[Known, ...]:
+    """The Pareto front, as Archive.front has it."""
+    front: list[Known] = []
+    for one in sorted(known, key=lambda k: k.rank):
+        if not any(r.length <= one.length and r.states <= one.states and r.cost <= one.cost for r in front):
+            front.append(one)
+    return tuple(front)
+
+
+def thinned(moments: Sequence[Moment], most: int = 240) -> tuple[Moment, ...]:
+    """At most about so many moments that draw the same curve: of each stretch the first, lowest, highest and last."""
+    if len(moments) <= most:
+        return tuple(moments)
+    size = -(-4 * len(moments) // most)
+    kept: list[Moment] = []
+    for i in range(0, len(moments), size):
+        some = moments[i : i + size]
+        extremes = {some[0], min(some, key=lambda m: m.score), max(some, key=lambda m: m.score), some[-1]}
+        kept += sorted(extremes)
+    return tuple(kept)
