@@ -73,8 +73,8 @@ def _plain(number: float) -> float:
 
 def _stages(measured: Measured) -> str:
     """JSON; the stages themselves are JSON already where they come from a worker."""
-    stages, end = measured.text or stages_text(measured.stages), json.dumps([measured.status, measured.reason])
-    return f'{{"stages": {stages}, "end": {end}}}'
+    stages, status, reason = measured.text or stages_text(measured.stages), measured.status, measured.reason
+    return f'{{"stages": {stages}, "end": [{json.dumps(status)}, {json.dumps(reason)}]}}'
 
 
 def _pair(one: float, other: float) -> str:

@@ -52,9 +52,11 @@ def own_logs(losses: Any, bounds: Bounds, width: int) -> Array:
     """
     values = logs(losses, bounds)
     width = min(width, values.shape[1])
-    windows = np.stack([values[:, i : i + width].mean(axis=1) for i in range(values.shape[1] - width + 1)])
+    by_rate = np.ascontiguousarray(values.T)
+    count = len(by_rate) - width + 1
+    windows: Array = np.asarray(sum(by_rate[i : i + count] for i in range(width))) / width  # [windows, seeds]
     others = windows.sum(axis=1, keepdims=True) - windows if len(values) > 1 else windows
-    own: Array = np.take_along_axis(windows, others.argmin(axis=0)[None], axis=0)[0]
+    own: Array = windows[others.argmin(axis=0), np.arange(len(values))]
     at_edge = values.shape[1] >= WIDE_ENOUGH and int(values.mean(axis=0).argmin()) in (0, values.shape[1] - 1)
     return own + EDGE_PRICE if at_edge else own
 
