@@ -137,10 +137,17 @@ def _of_row(config: Config, store: Store, number: int) -> Found:
     return replace(of_entry(entry, archive, config, began), number=number, text=row.bred.text)
 
 
+def lacks(directory: Path, name: str) -> str:
+    """A sentence on a file that a run writes at each improvement and that is not there."""
+    if (directory / "store.sqlite").is_file():
+        return f"{directory} has no {name} (yet, or any more); `evosearch resume {directory}` writes it again."
+    return f"{directory} has no {name}; is it a run directory?"
+
+
 def front(directory: Path) -> list[dict[str, str]]:
     """The rows of front.csv, the best first; ProgramError where there are none yet."""
     if not (directory / "front.csv").is_file():
-        raise ProgramError(f"{directory} has no front.csv; is it a run directory with a finished first block?")
+        raise ProgramError(lacks(directory, "front.csv"))
     with open(directory / "front.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

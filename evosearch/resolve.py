@@ -92,7 +92,7 @@ def place_in_run(spec: str) -> tuple[Path, str] | None:
 def _of_run(directory: Path, which: str) -> Program:
     if which == "best":
         if not (directory / "best.opt").is_file():
-            raise ProgramError(f"{directory} has no best.opt; is it a run directory with a finished first block?")
+            raise ProgramError(found.lacks(directory, "best.opt"))
         return _of_file(directory / "best.opt")
     if match := re.fullmatch(r"front\[(\d+)\]", which):
         return _of_front(directory, int(match[1]))

@@ -23,7 +23,6 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 @dataclass
@@ -70,6 +69,17 @@ def check() -> None:
     """Raise Stopped where one was raised inside a destructor or a callback, which loses exceptions."""
     if _asked.number:
         raise Stopped(_asked.number)
+
+
+def exit_code() -> int:
+    """What a command returns that was ended so: 128 and the signal, as shells have it; Ctrl-C where it is not known."""
+    return 128 + (_asked.number or signal.SIGINT)
+
+
+def deafen() -> None:
+    """Ignore the signals for the rest of the process, which is about to end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -1,9 +1,13 @@
-"""The store: rows come back as they went in, whole blocks or nothing, and other files are refused untouched."""
+"""The store: rows come back as they went in, whole blocks or nothing; other and damaged files are refused untouched."""
 
 from __future__ import annotations
 
 import math
+import os
+import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,7 +133,137 @@ class TestRefused:
         other.close()
         assert "store" in self.message(tmp_path / "store.sqlite")
 
-    def test_another_version(self, store: Store) -> None:
-        store.connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    @pytest.mark.parametrize(("version", "says"), [(VERSION + 1, "a newer evosearch"), (VERSION - 1, "an older")])
+    def test_another_version(self, version: int, says: str, store: Store) -> None:
+        store.connection.execute(f"PRAGMA user_version = {version}")
         store.close()
-        assert "version" in self.message(store.path)
+        assert says in self.message(store.path)
+
+    def test_a_directory_in_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "run" / "store.sqlite").mkdir(parents=True)
+        with pytest.raises(StoreError, match=r"is not a run directory .*\.$"):
+            Store(tmp_path / "run" / "store.sqlite")
+
+
+class TestDamaged:
+    @pytest.fixture
+    def path(self, store: Store) -> Path:
+        """A closed store of a few dozen pages."""
+        store.add(Row(Bred(n, TEXT * 20, fingerprint=f"{n}"), None, False, None) for n in range(200))
+        store.close()
+        return store.path
+
+    @pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
+    def test_truncated(self, part: float, path: Path) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(part * len(whole))])
+        self.refused(path)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_pages_overwritten(self, seed: int, path: Path) -> None:
+        whole = bytearray(path.read_bytes())
+        rng = random.Random(seed)
+        for page in rng.sample(range(1, len(whole) // 4096), 3):
+            whole[4096 * page : 4096 * page + 4096] = rng.randbytes(4096)
+        path.write_bytes(whole)
+        self.refused(path)
+
+    def refused(self, path: Path) -> None:
+        """Neither a driver nor a reader gets a row that is not as it was written, and the file stays as it is."""
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match=r"^[^\n]*nothing was changed[^\n]*\.$"):
+            Store(path, drive=True)
+        with pytest.raises(StoreError, match=r"^[^\n]*nothing was changed[^\n]*\.$"):
+            list(Store(path).rows())
+        assert path.read_bytes() == before
+        assert not path.with_name("driver.lock").exists()
+
+    def test_a_digit(self, path: Path) -> None:
+        """SQLite itself does not notice."""
+        whole = path.read_bytes()
+        assert whole.count(b"lr=1") > 100
+        path.write_bytes(whole.replace(b"lr=1", b"lr=2", 1))
+        store = Store(path, drive=True)
+        with pytest.raises(StoreError, match=r"damaged .* nothing was changed"):
+            list(store.rows())
+        store.close()
+
+    def test_what_stands_under_a_key(self, store: Store) -> None:
+        store.put("a", "value")
+        store.connection.execute("UPDATE meta SET value = '[' WHERE key = 'a'")
+        with pytest.raises(StoreError, match="damaged"):
+            store.get("a")
+
+
+class TestOneDriver:
+    def test_a_second_is_refused_at_once_and_readers_are_not(self, store: Store) -> None:
+        with pytest.raises(StoreError, match=rf"under way \(process {os.getpid()} on .*stop it first\.$"):
+            Store(store.path, drive=True)
+        Store(store.path).close()
+        store.close()
+        store.close()
+        Store(store.path, drive=True).close()
+        assert [p.name for p in store.path.parent.iterdir()] == ["store.sqlite"]
+
+    def test_after_kill_nine_the_next_one_drives(self, store: Store) -> None:
+        store.add(ROWS)
+        store.close()
+        script = "import sys, time; from pathlib import Path; from evosearch.store import Store\n"
+        script += "store = Store(Path(sys.argv[1]), drive=True); print('driving', flush=True); time.sleep(600)"
+        command = [sys.executable, "-c", script, str(store.path)]
+        other = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE)
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"driving\n"
+        with pytest.raises(StoreError, match=f"process {other.pid} "):
+            Store(store.path, drive=True)
+        other.kill()
+        other.communicate()
+        again = Store(store.path, drive=True)
+        assert list(again.rows()) == ROWS
+        again.close()
+
+
+class TestNothingIsLost:
+    def test_on_a_full_disk(self, store: Store) -> None:
+        store.add(ROWS[:2])
+        store.connection.execute("PRAGMA max_page_count = 10")
+        more = [Row(Bred(n, TEXT * 20), None, False, None) for n in range(1, 200)]
+        with pytest.raises(StoreError, match=r"^the disk of .* is full; .* make room, then `evosearch resume .*\.$"):
+            store.add(more)
+        assert list(store.rows()) == ROWS[:2]
+        store.connection.execute("PRAGMA max_page_count = 10000")
+        store.add(more)
+        assert store.count() == 200
+
+    @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
+    def test_while_another_process_has_it_locked(
+        self, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("evosearch.store.PATIENCE", 0.05)
+        store = Store(tmp_path / "store.sqlite", create=True)
+        store.add(ROWS[:2])
+        other = sqlite3.connect(store.path)
+        other.execute(f"BEGIN {mode}")
+        with pytest.raises(StoreError, match="is locked by another process; what was committed is safe"):
+            store.add(ROWS[2:])
+        other.rollback()
+        other.close()
+        store.add(ROWS[2:])
+        assert list(store.rows()) == ROWS
+        store.close()
+
+    def test_where_nothing_can_be_written_it_can_be_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        store.add(ROWS)
+        store.close()
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        reader = Store(store.path)
+        assert list(reader.rows()) == ROWS
+        with pytest.raises(StoreError, match="cannot be opened for writing"):
+            reader.put("a", 1)
+        reader.close()
+
+    def test_a_store_is_made_whole_or_not_at_all(self, tmp_path: Path) -> None:
+        path = tmp_path / "store.sqlite"
+        path.with_name("store.sqlite.partial").write_bytes(b"of one that was killed")
+        Store(path, create=True).close()
+        assert [p.name for p in tmp_path.iterdir()] == ["store.sqlite"]
