@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from evosearch import directory, files, stopping, store
 from evosearch.cli import main
 from evosearch.config import to_toml
 from evosearch.mistakes import StoreError
-from tests.evosearch.faults import CHEAP, rows_or_none
+from tests.evosearch.faults import CHEAP, Siege, plan, rows_or_none
 from tests.evosearch.small import rows, search
 
 ROOT = Path(__file__).parents[2]
@@ -271,6 +273,29 @@ def test_a_closed_terminal_stops_a_search_in_good_order(here):
     assert os.waitstatus_to_exitcode(status) in (1, 129)
     assert not (here / "run" / "driver.lock").exists()
     assert len(rows(here / "run")) >= 100
+
+
+BESIEGED = dataclasses.replace(CHEAP, programs=300)
+BESIEGED_SCRIPT = """
+import sys
+from pathlib import Path
+from proxies.threads import pin_environment
+pin_environment()
+from tests.evosearch.small import search
+from tests.evosearch.test_faults import BESIEGED
+search(Path(sys.argv[1]), BESIEGED, workers=2)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_workers_and_a_driver_are_lost_and_the_rows_are_those_of_an_undisturbed_run(tmp_path):
+    """The long form, with a lost node, is in test_long.py."""
+    with Siege(tmp_path / "run", BESIEGED_SCRIPT) as siege:
+        siege.go(plan(seed=1, programs=BESIEGED.programs, losses=["worker", "worker", "driver"]))
+    assert Counter(siege.done) == {"worker": 2, "driver": 1}
+    search(tmp_path / "whole", BESIEGED)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
 
 
 def test_a_reader_is_told_of_a_store_that_is_damaged(here, capsys):

@@ -1,4 +1,7 @@
-"""Long forms: a search of the published size, and one that is killed again and again. Minutes to an hour."""
+"""Long forms: a search of the published size, and searches that lose processes and nodes again and again.
+
+Minutes to an hour. What loses everything: `pytest -m 'slow and ray' tests/evosearch/test_long.py`, about five minutes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from evosearch.config import Config
+from tests.evosearch.faults import CHEAP, Siege, plan, rows_or_none
 from tests.evosearch.small import rows, search
-from tests.evosearch.test_search import rows_or_none
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -47,6 +51,29 @@ def test_killed_again_and_again_with_any_workers(tmp_path):
     assert 0 < len(rows(path)) <= len(rows(whole.directory))
     search(path, KILLED, workers=2)
     assert rows(path) == rows(whole.directory)
+
+
+BESIEGED = dataclasses.replace(CHEAP, programs=5000)
+BESIEGED_SCRIPT = """
+import sys
+from pathlib import Path
+from proxies.threads import pin_environment
+pin_environment()
+from tests.evosearch.small import search
+from tests.evosearch.test_long import BESIEGED
+search(Path(sys.argv[1]), BESIEGED, workers=2)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_workers_drivers_and_a_node_are_lost_and_the_rows_are_those_of_an_undisturbed_run(tmp_path):
+    losses = plan(seed=7, programs=BESIEGED.programs, losses=["worker"] * 22 + ["driver"] * 5 + ["node"])
+    with Siege(tmp_path / "run", BESIEGED_SCRIPT, nodes=True) as siege:
+        siege.go(losses)
+    assert Counter(siege.done) == {"worker": 22, "driver": 5, "node": 1}
+    search(tmp_path / "whole", BESIEGED)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("proxy", ["digits", "suite"])
