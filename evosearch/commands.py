@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
     began = time.monotonic()
     config = _configured(args)
     running.check(config)
+    _check_device(config.device)
     path = Path(args.out) if args.out else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     store = directory.create(path, config)
     _go(config, path, store, config.programs, config.budget, began)
@@ -40,6 +41,7 @@ def resume(args: argparse.Namespace) -> None:
     config, store = directory.reopen(path, drive=True)
     try:
         running.check_tasks(config.proxies)
+        _check_device(config.device)
         programs, budget = _extended(args, path, config, store.count())
         if args.workers is not None:
             config = dataclasses.replace(config, workers=arguments.workers(args.workers)).check()
@@ -47,6 +49,15 @@ def resume(args: argparse.Namespace) -> None:
         store.close()
         raise
     _go(config, path, store, programs, budget, began)
+
+
+def _check_device(device: str) -> None:
+    """Refuse a device that is not there, before anything is written."""
+    if device != "cpu":
+        from primitives.machines.gpu_driver import problem
+
+        if reason := problem(device):
+            raise ConfigError(f"{reason}; use --device cpu.")
 
 
 def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -> tuple[int, float]:
@@ -73,7 +84,8 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
     workers = None
     try:
         with progress:
-            workers = open_workers(arguments.processes(config.workers), "evosearch.breed:make_context", (config,))
+            processes = arguments.processes(config.workers if config.device == "cpu" else 1)
+            workers = open_workers(processes, "evosearch.breed:make_context", (config,))
             result = running.go(
                 config, path, store, workers, programs=programs, until=until, say=progress.say, watch=progress.watch
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass, field
 from math import inf
@@ -95,7 +96,7 @@ class Config:
     budget: float = 0.0  # seconds, for the whole command; 0: no limit
     seed: int = 0  # same seed, same rows
     workers: int = -1  # processes; -1: one for each core, 1: in this process
-    device: str = "cpu"  # where programs are trained
+    device: str = "cpu"  # where programs are trained: cpu, cuda or cuda:N
     language: Language = field(default_factory=Language)
     mutations: Mutations = field(default_factory=Mutations)
     evolution: Evolution = field(default_factory=Evolution)
@@ -116,8 +117,10 @@ class Config:
             raise ConfigError("one of the weights in mutations must be above 0.")
         if self.workers == 0 or self.workers < -1:
             raise ConfigError("--workers is a positive number of processes, or 'auto' for one for each core.")
-        if self.device != "cpu":
-            raise ConfigError(f"the device '{self.device}' is not supported yet; use --device cpu.")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise ConfigError(f"the device is '{self.device}' and must be cpu, cuda or cuda:N.")
+        if self.device != "cpu" and self.workers > 1:
+            raise ConfigError(f"a search on {self.device} trains in one process; leave --workers out.")
         if not self.proxies:
             raise ConfigError("a search needs at least one proxy; see `evosearch proxies`.")
         if len(set(self.proxies)) < len(self.proxies):

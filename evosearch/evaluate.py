@@ -63,7 +63,7 @@ def evaluate(context: Context, hurdles: Hurdles, items: Sequence[Candidate]) -> 
     runs = [_Run(item) for item in items]
     bounds = {proxy.name: proxy.bounds for proxy in context.proxies}
     for k, proxy in enumerate(context.proxies):
-        trial = _Trial(context.config.scoring, proxy, hurdles)
+        trial = _Trial(context.config.scoring, proxy, hurdles, context.config.device)
         trial.more([run for run in runs if proxy.name in (run.item.grids or {})])
         alive = [run for run in runs if run.item.grids is None and not run.ended]
         trial.gate(alive)
@@ -98,8 +98,8 @@ class _Run:
 class _Trial:
     """The stages of one proxy."""
 
-    def __init__(self, scoring: Scoring, proxy: Proxy, hurdles: Hurdles) -> None:
-        self.scoring, self.proxy, self.hurdles = scoring, proxy, hurdles
+    def __init__(self, scoring: Scoring, proxy: Proxy, hurdles: Hurdles, device: str) -> None:
+        self.scoring, self.proxy, self.hurdles, self.device = scoring, proxy, hurdles, device
         self.gate_steps = max(1, round(proxy.steps * scoring.gate_steps))
         self.base = hurdles.baseline.logs[proxy.name]
 
@@ -155,7 +155,7 @@ class _Trial:
             mine = [i for i, other in enumerate(keys) if other == key]
             losses = measure(
                 [runs[i].item.text for i in mine], self.proxy, key[0], [grids[i] for i in mine],
-                steps=steps, warmup=self.hurdles.baseline.warmup, grad_scale=grad_scale,
+                steps=steps, warmup=self.hurdles.baseline.warmup, grad_scale=grad_scale, device=self.device,
             )  # fmt: skip
             for i, rows in zip(mine, losses.tolist(), strict=True):
                 found[i] = Stage(self.proxy.name, kind, key[0], grids[i], tuple(map(tuple, rows)))

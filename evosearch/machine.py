@@ -9,15 +9,22 @@ from pathlib import Path
 LIBRARIES = ("numba", "numpy", "torch")
 
 
-def this_machine() -> dict[str, str]:
-    """The processor's model, and the versions on which results depend."""
-    return {"processor": _processor(), "python": platform.python_version(), **{n: version(n) for n in LIBRARIES}}
+def this_machine(device: str = "cpu") -> dict[str, str]:
+    """The models of the processor and of a GPU where programs are trained on one, and versions that matter."""
+    found = {"processor": _processor(), "python": platform.python_version(), **{n: version(n) for n in LIBRARIES}}
+    return found if device == "cpu" else found | {"GPU": _gpu(device)}
 
 
 def differences(then: dict[str, str], now: dict[str, str]) -> str:
     """What is not as it was, in words; empty where all is."""
     changed = [f"{name} was {then[name]} and is {now.get(name)}" for name in then if then[name] != now.get(name)]
     return ", ".join(changed)
+
+
+def _gpu(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def _processor() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from primitives.bytecode import Bytecode
 from primitives.graph import graph
@@ -20,6 +22,7 @@ from proxies.train import Outcome, train
 
 Array = np.ndarray[Any, Any]
 CACHE_BYTES = 3_000_000  # of weights, gradients and two states of a batch: about the second cache of a core
+GPU_BYTES = 2_000_000_000  # the same on a GPU, which takes all programs of a job at once
 STEPS_PER_DECADE = 4  # learning rates are 10^(exponent / 4)
 
 
@@ -49,11 +52,27 @@ class ProgramStepper:
         layout, memory = buffers.layout, (buffers.weights, buffers.grads, buffers.offsets)
         self.machines = batch.Machines(programs, program_of, layout.shapes, *memory, base_lr, steps, layout.roles)
         self.own = np.array([scheduled(program) for program in programs])[program_of]
-        self.base_lr = base_lr
+        self.base_lr, self.in_graph = base_lr, self.machines.in_graph
 
-    def step(self, t: int, lr: Array, loss: Any) -> None:
+    def step(self, t: int, lr: Any, loss: Any) -> None:
         """Update every replica's weights and states in place; lr [R] is this step's rate, t counts from 1."""
-        self.machines.step(t, np.where(self.own, self.base_lr, lr) if self.own.any() else lr, loss)
+        self.machines.step(t, self._rates(lr), loss)
+
+    def prepare(self, t: int, lr: Any) -> None:
+        """The first half of a step where `in_graph`: which step comes, and each replica's rate [R]."""
+        self.machines.prepare(t, self._rates(lr))
+
+    def run(self, loss: Any) -> None:
+        """The second half: the update, the same work at every step."""
+        self.machines.run(loss)
+
+    def _rates(self, lr: Any) -> Any:
+        if not self.own.any():
+            return lr
+        if isinstance(lr, np.ndarray):
+            return np.where(self.own, self.base_lr, lr)
+        own, base = (torch.as_tensor(x, device=lr.device) for x in (self.own, self.base_lr))
+        return torch.where(own, base, lr)
 
     def attach(self, oracle: ModelOracle) -> None:
         """Who answers what programs ask of the loss."""
@@ -83,14 +102,16 @@ def measure(
     steps: int | None = None,
     warmup: float | None = None,
     grad_scale: float | None = None,
+    device: str = "cpu",
 ) -> Array:
     """Final validation losses, float64 [programs, seeds, rates]; inf where a training failed.
 
     `exponents` [programs, rates] gives each program's own grid; gradients are multiplied by `grad_scale`.
-    A program's losses do not depend on which others are measured with it.
+    A program's losses do not depend on which others are measured with it; on a GPU they do by rounding.
     """
     warmups = None if warmup is None else [warmup] * len(texts)
-    return trained(texts, proxy, seeds, exponents, steps=steps, warmups=warmups, grad_scale=grad_scale).validation
+    found = trained(texts, proxy, seeds, exponents, steps=steps, warmups=warmups, grad_scale=grad_scale, device=device)
+    return found.validation
 
 
 def trained(
@@ -104,17 +125,20 @@ def trained(
     grad_scale: float | None = None,
     test: bool = False,
     watch: Sequence[int] = (),
+    device: str = "cpu",
 ) -> Trained:
     """`measure` with a warm-up for each program, and with test losses and losses after the steps `watch` if asked."""
     steps = proxy.steps if steps is None else steps
     warmups = [proxy.warmup] * len(texts) if warmups is None else warmups
     shape = len(texts), len(seeds), len(exponents[0]) if texts else 0
     found = Trained(np.full(shape, np.inf), np.full(shape, np.nan), np.full((len(watch), *shape), np.inf))
-    room = max(1, CACHE_BYTES // (16 * sum(proxy.layout.sizes)))
+    if device != "cpu":
+        _settle()
+    room = max(1, (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * sum(proxy.layout.sizes)))
     programs = [parsed(text) for text in texts]
     for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1))):
         each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
-        outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch)
+        outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch, device)
         found.validation[some] = _by_program(outcome.validation, len(seeds), len(some))
         if outcome.test is not None:
             found.test[some] = _by_program(outcome.test, len(seeds), len(some))
@@ -139,6 +163,7 @@ def _batch(
     grad_scale: float | None,
     test: bool,
     watch: Sequence[int],
+    device: str,
 ) -> Outcome:
     """One training of (program, rates, warm-up) on all seeds, the replicas of a seed as neighbours."""
     rates = np.array([row for _, row, _ in programs])
@@ -151,7 +176,17 @@ def _batch(
         return ProgramStepper([program for program, _, _ in programs], program_of, lrs, steps, buffers)
 
     each = np.repeat(seeds, rates.size).tolist()
-    return train(proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, test=test, watch=watch)
+    return train(
+        proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, test=test, watch=watch, device=device
+    )
+
+
+@cache
+def _settle() -> None:
+    """Ask of torch that a GPU gives the same bits in every run."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _by_program(values: Array, seeds: int, programs: int) -> Array:

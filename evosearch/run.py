@@ -124,7 +124,7 @@ def prepare(config: Config, store: Store, prologue: Prologue, say: Callable[[str
     """The tuned baselines, and the bar measured: from the run's store, or made and kept there. Founders too."""
     kept = store.get("prologue")
     if kept is None:
-        compile_machines(config.proxies, say)
+        compile_machines(config.proxies, say, config.device)
         tuned = baselines(config.proxies, config.scoring.tune, prologue.train, say)
         first = bar(tuned)
         say(f"measuring the bar, {first}, on the training seeds")
@@ -187,7 +187,7 @@ def go(
     under_way = workers.size * config.scoring.batch
     if config.evolution.lag * config.evolution.block < under_way:
         say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
-    _note_machine(store, say)
+    _note_machine(config.device, store, say)
     _note_tasks(config, store, say)
     prologue = Prologue(workers, config.scoring.deadline)
     references = prepare(config, store, prologue, say)
@@ -209,9 +209,9 @@ def go(
     return Result(path, lines, search)
 
 
-def _note_machine(store: Store, say: Callable[[str], None]) -> None:
+def _note_machine(device: str, store: Store, say: Callable[[str], None]) -> None:
     """Record on what the run was begun; say so where it goes on elsewhere."""
-    then, now = store.get("machine"), this_machine()
+    then, now = store.get("machine"), this_machine(device)
     if then is None:
         store.put("machine", now)
     elif changed := differences(then, now):

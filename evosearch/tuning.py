@@ -72,7 +72,9 @@ def trainings(context: Context, plan: Plan, items: Sequence[Item]) -> list[Any]:
     steps = max(1, round(proxy.steps * plan.part))
     warmups = [item[2] if len(item) > 2 else plan.warmup for item in items]
     texts, grids = [item[0] for item in items], [item[1] for item in items]
-    found = trained(texts, proxy, plan.seeds, grids, steps=steps, warmups=warmups, test=plan.test)
+    found = trained(
+        texts, proxy, plan.seeds, grids, steps=steps, warmups=warmups, test=plan.test, device=context.config.device
+    )
     return list(found.test if plan.test else found.validation)
 
 

@@ -12,9 +12,11 @@ from primitives.machines.kernels import is_compiled
 DTYPES = ("float32", "float64")  # trainings and fingerprints
 
 
-def compile_machines(proxies: Sequence[str], say: Callable[[str], None]) -> None:
+def compile_machines(proxies: Sequence[str], say: Callable[[str], None], device: str = "cpu") -> None:
     """Have in the cache what is not there yet; WorkerError with the reason where that fails."""
-    missing = [dtype for dtype in DTYPES if not is_compiled(dtype)]
+    if device != "cpu":
+        _compile_kernel(say, device)
+    missing = [dtype for dtype in DTYPES[device != "cpu" :] if not is_compiled(dtype)]
     if not missing:
         return
     say("compiling the machines, on first use only (15 to 30 seconds)")
@@ -30,6 +32,19 @@ def compile_machines(proxies: Sequence[str], say: Callable[[str], None]) -> None
         for process in running:  # a signal to this process alone does not reach them
             process.kill()
             process.wait()
+
+
+def _compile_kernel(say: Callable[[str], None], device: str) -> None:
+    """Have the kernel of a GPU; where programs are trained on one the CPU makes fingerprints only."""
+    import torch
+
+    from primitives.machines.gpu_machine import launcher_for
+
+    say("loading the GPU's kernel (about 10 seconds on first use, which compiles it)")
+    try:
+        launcher_for("float32", torch.device(device))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WorkerError(f"the GPU's kernel could not be compiled: {error}") from error
 
 
 def main(dtype: str, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,6 +128,37 @@ def gathered(split: Split, feed: Feed, seed: int, block: int, dtype: torch.dtype
 def _gathered(split: Split, feed: Feed, seed: int, block: int, dtype: torch.dtype, device: str) -> tuple[Tensor, ...]:
     found = rows(feed.batching, seed, block, split.train[-1], feed.block, feed.batch)
     return tuple(tensor(array[found], dtype, device) for array in cast(split, dtype == torch.float64))
+
+
+class Stage:
+    """The examples of the present block of steps at one place on a device: a CUDA graph may read whichever step is on.
+
+    `gather` gives a block of each data order: arrays [steps, batch, ...].
+    """
+
+    def __init__(self, feed: Feed, gather: Callable[[int], Sequence[tuple[Tensor, ...]]]) -> None:
+        self.feed, self.gather, self.t, self.block = feed, gather, 0, -1
+        self.arrays: list[Tensor] = []  # [steps, data orders, batch, ...]
+        self.at = torch.zeros(0)
+
+    def prepare(self, t: int) -> None:
+        """Let `examples` be those of step t (from 1)."""
+        if t == self.t:
+            return
+        block, step = self.feed.place(t)
+        if block != self.block:
+            found = [torch.stack(parts, dim=1) for parts in zip(*self.gather(block), strict=True)]
+            if not self.arrays:
+                self.arrays = found
+                self.at = torch.zeros(1, dtype=torch.int64, device=found[0].device)
+            for kept, new in zip(self.arrays, found, strict=True):
+                kept.copy_(new)
+        self.t, self.block = t, block
+        self.at.fill_(step)
+
+    def examples(self) -> list[Tensor]:
+        """The arrays of the step, [data orders, batch, ...]."""
+        return [array.index_select(0, self.at)[0] for array in self.arrays]
 
 
 @lru_cache(maxsize=16)

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from proxies.batches import Feed, gathered, held
+from proxies.batches import Feed, Stage, gathered, held
 from proxies.data import Split, split_rows
 from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 # Parameters [R, *shape] and examples [R, batch, ...] to the loss of each replica [R].
 BatchedLoss = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
-HELD_REPLICAS = 16  # at once: bounds the memory of validation and test
+HELD_REPLICAS = {"cpu": 16, "cuda": 256}  # at once: bounds the memory of validation and test
 
 
 class GenericModel:
@@ -46,36 +46,66 @@ class GenericModel:
 
     def loss_of(self, t: int, params: Sequence[Tensor], rows: slice = slice(None)) -> Tensor:
         """The losses of step t of some replicas at these parameters, with their graph."""
-        block, step = self.feed.place(t)
-        if block != self.block:
-            self._load(block)
         # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
-        examples = [array.index_select(0, self.which[rows]) for array in self.examples[step]]
+        examples = [array.index_select(0, self.which[rows]) for array in self._seen(t)]
         return self.loss(params, examples)
 
     def loss_on(self, part: Part) -> Tensor:
         """Mean loss of each replica [R] on the rows of a part."""
         examples = held(self.split, part, self.dtype, self.device)
-        losses = []
+        losses, together = [], HELD_REPLICAS[self.leaves[0].device.type]
         with torch.no_grad():
-            for first in range(0, len(self.which), HELD_REPLICAS):
-                params = [leaf[first : first + HELD_REPLICAS] for leaf in self.leaves]
+            for first in range(0, len(self.which), together):
+                params = [leaf[first : first + together] for leaf in self.leaves]
                 copies = [x.unsqueeze(0).repeat(len(params[0]), *[1] * x.dim()) for x in examples]
                 losses.append(self.loss(params, copies))
         return torch.cat(losses)
 
+    def _seen(self, t: int) -> Sequence[Tensor]:
+        """The examples of step t: arrays [data orders, batch, ...]."""
+        block, step = self.feed.place(t)
+        if block != self.block:
+            self._load(block)
+        return self.examples[step]
+
     def _load(self, block: int) -> None:
         """Prepare the examples of every step of a block: tensors [data orders, batch, ...]."""
-        orders = [gathered(self.split, self.feed, seed, block, self.dtype, self.device) for seed in self.orders]
-        arrays = [torch.stack(parts, dim=1).unbind(0) for parts in zip(*orders, strict=True)]
+        arrays = [torch.stack(parts, dim=1).unbind(0) for parts in zip(*self._gathered(block), strict=True)]
         self.block, self.examples = block, list(zip(*arrays, strict=True))
+
+    def _gathered(self, block: int) -> list[tuple[Tensor, ...]]:
+        """The examples of a block, of each data order."""
+        return [gathered(self.split, self.feed, seed, block, self.dtype, self.device) for seed in self.orders]
+
+
+class DeviceModel(GenericModel):
+    """The same with the examples at one place, for CUDA graphs: only `prepare` looks at the step."""
+
+    def __init__(
+        self, loss: BatchedLoss, data: Callable[[], Split], feed: Feed, buffers: Buffers, seeds: Sequence[int]
+    ) -> None:
+        super().__init__(loss, data, feed, buffers, seeds)
+        self.stage = Stage(feed, self._gathered)
+
+    def prepare(self, t: int) -> None:
+        """Say which step comes."""
+        self.stage.prepare(t)
+
+    def _seen(self, t: int) -> Sequence[Tensor]:
+        self.stage.prepare(t)
+        return self.stage.examples()
 
 
 def generic_model(
     loss: BatchedLoss, data: Callable[[], Split], feed: Feed
 ) -> Callable[[Buffers, Sequence[int]], Model]:
     """What a Proxy holds as `model` when its gradients come from torch.autograd."""
-    return lambda buffers, seeds: GenericModel(loss, data, feed, buffers, seeds)
+
+    def model(buffers: Buffers, seeds: Sequence[int]) -> Model:
+        kind = GenericModel if buffers.weights.device.type == "cpu" else DeviceModel
+        return kind(loss, data, feed, buffers, seeds)
+
+    return model
 
 
 def roles_of(module: nn.Module) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from proxies.data import Split, decorrelated
 from proxies.datasets import DATASETS, dataset
 from proxies.generic import GenericModel
 from proxies.inits import check, initial
+from proxies.perceptron_device import DevicePerceptron
 from proxies.proxy import Buffers, Layout, Model, Part, Proxy
 
 Activation = Literal["tanh", "relu"]
@@ -150,7 +151,7 @@ class Perceptron:
 
 
 def autograd_loss(relu: bool, params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
-    """The same mathematics for torch.autograd: the truth in tests, and the path on other devices.
+    """The same mathematics for torch.autograd: the truth in tests, and the path of online batches.
 
     Integer targets [R, batch] are classes (cross-entropy), floats [R, batch, outputs] numbers (mean squared error).
     """
@@ -168,6 +169,8 @@ def autograd_loss(relu: bool, params: Sequence[Tensor], examples: Sequence[Tenso
 def _model(task: Task, buffers: Buffers, seeds: Sequence[int]) -> Model:
     if buffers.weights.device.type == "cpu" and task.rows > 1:  # MKL's products of one row depend on neighbours
         return Perceptron(task, buffers, seeds)
+    if buffers.weights.device.type != "cpu":
+        return DevicePerceptron(task.data, task.relu, task.feed, task.classes, buffers, seeds)
     loss = partial(autograd_loss, task.relu)
     return GenericModel(loss, task.data, task.feed, buffers, seeds)
 

@@ -57,11 +57,12 @@ class Buffers:
 class Stepper(Protocol):
     """What moves the weights: a machine running programs, or a torch optimizer."""
 
-    def step(self, t: int, lr: np.ndarray, loss: Tensor) -> None:
+    def step(self, t: int, lr: np.ndarray | Tensor, loss: Tensor) -> None:
         """Update the weights in place; t counts from 1, lr is float64 [R], the rate of each replica; `loss` [R].
 
         A stepper that asks more of the loss has a method `attach(oracle)` too: it gets a ModelOracle (oracle.py) at
-        the start and whenever replicas were dropped.
+        the start and whenever replicas were dropped. One whose `in_graph` is true has `prepare(t, lr)` and `run(loss)`
+        too, together a step, of which a CUDA graph may hold the second.
         """
 
     def keep(self, alive: np.ndarray, buffers: Buffers) -> None:

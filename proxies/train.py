@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proxies.captured import Captured
 from proxies.oracle import ModelOracle
 from proxies.plateau import Plateau
 from proxies.proxy import Buffers, MakeStepper, Model, Proxy, Stepper
@@ -50,11 +51,25 @@ class Training:
         self.oracle = ModelOracle(self.model, self.buffers, None if self.scale is None else self.scale[self.places])
         if hasattr(self.stepper, "attach"):
             self.stepper.attach(self.oracle)
+        self.captured: Captured | None = None
+        if hasattr(self.model, "prepare") and getattr(self.stepper, "in_graph", False):
+            self.captured = Captured(self._prepared, self.buffers.weights.device)
 
-    def step(self, t: int, lr: np.ndarray) -> Tensor:
+    def step(self, t: int, lr: np.ndarray | Tensor) -> Tensor:
         """One gradient and one update of every replica; returns the losses before the update."""
-        loss = self.oracle.begin(t)
-        self.stepper.step(t, lr, loss)
+        self.t = t
+        if self.captured is None:
+            loss = self.oracle.begin(t)
+            self.stepper.step(t, lr, loss)
+            return loss
+        self.model.prepare(t)  # type: ignore[attr-defined]
+        self.stepper.prepare(t, lr)  # type: ignore[attr-defined]
+        return self.captured()
+
+    def _prepared(self) -> Tensor:
+        """The step that model and stepper were prepared for: the same work on the device at every step."""
+        loss = self.oracle.begin(self.t)
+        self.stepper.run(loss)  # type: ignore[attr-defined]
         return loss
 
     def keep(self, alive: np.ndarray) -> None:
@@ -107,13 +122,14 @@ def train(
     With a `plateau`, a replica whose curve since the warm-up sits on one at a check ends there, with its
     validation loss; give `checks` that come two of its windows after the warm-up or later.
     `warmup` is one part of the steps for all, or one for each replica [R]; `test` asks for the test losses too,
-    `watch` for the validation losses after these steps.
+    `watch` for the validation losses after these steps. On a CUDA device whole steps run as CUDA graphs, where model
+    and stepper say what comes by `prepare` and then do the same work at every step.
     """
     steps = proxy.steps if steps is None else steps
     factors = _factors(steps, proxy.warmup if warmup is None else warmup, len(seeds))
     if len(lrs) != len(seeds):
         raise ValueError(f"There are {len(seeds)} seeds but {len(lrs)} learning rates.")
-    rates = factors * np.asarray(lrs, dtype=np.float64)
+    rates = _on(device, factors * np.asarray(lrs, dtype=np.float64))
     warm = int(factors.argmax(axis=0).max())  # steps before the full rate, in which curves are flat
     training = Training(proxy, seeds, make_stepper, grad_scale, dtype, device)
     status = np.full(len(seeds), "ok", dtype=object)
@@ -150,13 +166,24 @@ def train(
         if ends.all():
             break
         if ends.any():
-            # Rows stay contiguous: a compiled stepper would otherwise compile once more.
-            rates, limits = np.ascontiguousarray(rates[:, ~ends]), limits[~ends]
+            rates, limits = _columns(rates, ~ends), limits[~ends]
             training.keep(~ends)
     return Outcome(
         validation, tuple(map(str, status)), stopped, tested if test else None,
         np.stack(list(watched.values())) if watched else None, curve if curves else None,
     )  # fmt: skip
+
+
+def _on(device: str, rates: np.ndarray) -> np.ndarray | Tensor:
+    """The rates of all steps where they are read: on a GPU a step then waits for nothing."""
+    return rates if device == "cpu" else torch.as_tensor(rates, device=device)
+
+
+def _columns(rates: np.ndarray | Tensor, alive: np.ndarray) -> np.ndarray | Tensor:
+    """The rates of some replicas; rows stay contiguous: a compiled stepper would otherwise compile once more."""
+    if isinstance(rates, np.ndarray):
+        return np.ascontiguousarray(rates[:, alive])
+    return rates[:, torch.from_numpy(alive).to(rates.device)].contiguous()
 
 
 def _factors(steps: int, warmup: float | np.ndarray, replicas: int) -> np.ndarray:
@@ -202,11 +229,11 @@ class TorchStepper:
             for param, value, slope in zip(params, values, slopes, strict=True):
                 param.data, param.grad = value, slope
 
-    def step(self, t: int, lr: np.ndarray, loss: Tensor | None = None) -> None:
+    def step(self, t: int, lr: np.ndarray | Tensor, loss: Tensor | None = None) -> None:
         """Step every optimizer at its own rate, in all of its groups."""
-        for i, (optimizer, rate) in enumerate(zip(self.optimizers, lr, strict=True)):
+        for i, (optimizer, rate) in enumerate(zip(self.optimizers, lr.tolist(), strict=True)):
             for group in optimizer.param_groups:
-                group["lr"] = float(rate)
+                group["lr"] = rate
             if getattr(optimizer, "needs_closure", False):
                 optimizer.step(self._closure(i, getattr(optimizer, "differentiates_twice", False)))  # type: ignore[arg-type]
             else:

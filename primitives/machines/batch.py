@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from primitives.bytecode import Bytecode, compile_program
+from primitives.bytecode import Bytecode, UnsupportedError, compile_program
+from primitives.machines.gpu_machine import GpuMachine
 from primitives.machines.numba_machine import NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import Oracle
@@ -56,16 +57,19 @@ class Machines:
         total_steps: float = math.nan,
         roles: Sequence[str] | None = None,
     ) -> None:
-        self.parts: list[tuple[NumbaMachine | TorchMachine, list[int]]] = []
+        self.parts: list[tuple[NumbaMachine | GpuMachine | TorchMachine, list[int]]] = []
         for known, some in _classes(programs, shapes, roles).items():
             codes = [compiled(program, known) for program in programs]
-            numba = weights.device.type == "cpu" and not any(code.needs for code in codes)
-            make: Any = NumbaMachine if numba else TorchMachine
-            memory = _memory(numba, weights, grads)
+            make: Any = machine_for(weights.device.type, codes)
             mine = None if roles is None else [roles[k] for k in some]
-            machine = make(
-                codes, program_of, [shapes[k] for k in some], *memory, offsets[some], base_lr, total_steps, mine
-            )
+            more: Any = (offsets[some], base_lr, total_steps, mine)
+            bound = (codes, program_of, [shapes[k] for k in some])
+            try:
+                machine = make(*bound, *_memory(make is NumbaMachine, weights, grads), *more)
+            except UnsupportedError:
+                if make is not GpuMachine:
+                    raise
+                machine = TorchMachine(*bound, weights, grads, *more)  # more than a GPU's shared memory holds
             self.parts.append((machine, some))
 
     def attach(self, oracle: Oracle) -> None:
@@ -74,16 +78,40 @@ class Machines:
             if isinstance(machine, TorchMachine):
                 machine.attach(oracle)
 
-    def step(self, t: int, lr: Array, loss: Any = None) -> None:
+    def step(self, t: int, lr: Any, loss: Any = None) -> None:
         """Update every replica's weights and states in place; lr [R] is this step's rate, t counts from 1."""
         for machine, _ in self.parts:
             machine.step(t, lr, loss)
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether a CUDA graph may hold `run`."""
+        return all(isinstance(machine, GpuMachine) for machine, _ in self.parts)
+
+    def prepare(self, t: int, lr: Any) -> None:
+        """The first half of a step of machines for GPUs: which step comes, and each replica's rate [R]."""
+        for machine, _ in self.parts:
+            assert isinstance(machine, GpuMachine)
+            machine.prepare(t, lr)
+
+    def run(self, loss: Any = None) -> None:
+        """The second half: the update, the same work at every step."""
+        for machine, _ in self.parts:
+            assert isinstance(machine, GpuMachine)
+            machine.run(loss)
 
     def keep(self, alive: Array, weights: Tensor, grads: Tensor, offsets: Array) -> None:
         """Go on with the replicas where `alive` [R] is true, whose weights are now in the given buffers."""
         for machine, some in self.parts:
             w, g = _memory(isinstance(machine, NumbaMachine), weights, grads)
             machine.keep(alive, w, g, offsets[some])
+
+
+def machine_for(device: str, codes: Sequence[Bytecode]) -> type[NumbaMachine | GpuMachine | TorchMachine]:
+    """The quickest machine that takes these programs on a type of device."""
+    if any(code.needs for code in codes):
+        return TorchMachine
+    return NumbaMachine if device == "cpu" else GpuMachine
 
 
 def _memory(numba: bool, weights: Tensor, grads: Tensor) -> tuple[Any, Any]:

@@ -110,7 +110,7 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "--programs", "some"], "invalid int value"),
         (["run", "--budget", "soon"], "90s, 10m or 2h"),
         (["run", "--budget", "0s"], "90s, 10m or 2h"),
-        (["run", "--device", "cuda"], "--device cpu"),
+        (["run", "--device", "tpu"], "must be cpu, cuda or cuda:N"),
         (["baselines", "--all"], "add --rerun"),
         (["baselines", "--rerun", "--workers", "many"], "positive number"),
         (["run", "--only", "sgin"], "no primitive 'sgin'"),

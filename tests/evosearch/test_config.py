@@ -129,7 +129,7 @@ def test_every_number_has_limits(table: str, name: str) -> None:
     ("table", "name", "value"),
     [
         ("", "workers", 0),
-        ("", "device", "cuda"),
+        ("", "device", "tpu"),
         ("", "proxies", []),
         ("", "proxies", ["digits", "digits"]),
         ("language", "max_length", 0),
