@@ -25,7 +25,8 @@ def at_random(config: Config, programs: int) -> Config:
     """
     evolution = dataclasses.replace(config.evolution, tournament=1, restart_after=2**62)
     seed = config.seed + OTHER_SEEDS
-    return dataclasses.replace(config, seed=seed, programs=programs, budget=0.0, evolution=evolution)
+    # Validations train on CPUs, whose workers need no GPU.
+    return dataclasses.replace(config, seed=seed, programs=programs, budget=0.0, device="cpu", evolution=evolution)
 
 
 def random_search(
