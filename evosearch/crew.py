@@ -189,20 +189,34 @@ class Crew:
         """Take what a worker has sent, or the news of its death."""
         if worker.introduction:
             self._collect_introduction(worker)
-        elif worker.starting:
+            return
+        if worker.starting:
             self._collect_start(worker)
+            return
+        reference, piece = worker.running.popleft()
+        worker.since = monotonic()
+        try:
+            outcome, seconds = self._cluster.result(reference)
+        except Raised as raised:  # outside the handler: items or results that do not pickle
+            self._settle(piece, Failure("crash", one_line(raised.error)))
+        except Died as died:
+            self._mourn(worker, piece, died)
         else:
-            reference, piece = worker.running.popleft()
-            worker.since = monotonic()
-            try:
-                outcome, seconds = self._cluster.result(reference)
-            except Raised as raised:  # outside the handler: items or results that do not pickle
-                self._settle(piece, Failure("crash", one_line(raised.error)))
-            except Died as died:
-                self._settle(piece, died.failure)
-                self._replace(worker)
+            if outcome is None:  # its answer was lost on the way
+                self._queue.push(piece)
             else:
                 self._settle(piece, outcome, seconds)
+
+    def _mourn(self, worker: Worker, piece: Piece, died: Died) -> None:
+        """Blame the piece where a process ended, but not for the loss of a node, of which Ray may hear much later."""
+        if died.what == "unknown":
+            worker.running.appendleft((self._cluster.call(worker.actor, "answer"), piece))
+            return
+        if died.what == "node":
+            self._queue.push(piece)
+        else:
+            self._settle(piece, died.failure)
+        self._replace(worker)
 
     def _collect_introduction(self, worker: Worker) -> None:
         try:
@@ -240,8 +254,9 @@ class Crew:
         self._grow()
 
     def _stillborn(self, worker: Worker, died: Died) -> None:
-        self._deaths += 1
-        if self._deaths >= START_DEATHS:
+        """Another in its place, unless every worker dies so; a lost node tells nothing of how they start."""
+        self._deaths += died.what == "worker"
+        if self._deaths >= START_DEATHS and all(w.starting for w in self._workers):
             raise WorkerError(f"{self._deaths} workers in a row died at their start: {one_line(died.error)}") from died
         self._replace(worker)
 

@@ -12,19 +12,19 @@ import threading
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from evosearch import address
 from evosearch.workers import AUTO, Died, Failure, Raised, WorkerError, one_line
 from proxies.threads import ENVIRONMENT
 
-# Ray prints a paragraph on stdout for each dead worker, even if told not to; this setting is read at its import.
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")
+# Ray prints a page on stdout for each dead worker and node, even if told not to; this setting is read at its import.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # announcements of its own
     import ray
     from ray import cloudpickle
-    from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+    from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError, RayTaskError
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,10 @@ class Actor:
         from evosearch.workers import attempt
 
         return attempt(handler, self.context, shared, items)
+
+    def answer(self) -> tuple[None, float]:
+        """In the place of a lost answer."""
+        return None, 0.0
 
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -116,10 +120,13 @@ class RayCluster:
         except RayTaskError as error:
             raise Raised(error.cause if isinstance(error.cause, BaseException) else error) from error
         except OutOfMemoryError as error:
-            raise Died(Failure("oom", "the worker was ended for lack of memory"), error) from error
+            raise Died(Failure("oom", "the worker was ended for lack of memory"), error, "worker") from error
         except RayError as error:
+            what: Literal["worker", "node", "unknown"] = "node" if "node has died" in str(error) else "worker"
+            if isinstance(error, ActorUnavailableError):
+                what = "unknown"
             # Ray's own text names processes and addresses; a stored reason is the same in every run.
-            raise Died(Failure("crash", "the worker process died"), error) from error
+            raise Died(Failure("crash", "the worker process died"), error, what) from error
 
     def dismiss(self, actor: Any) -> None:
         if ray.is_initialized():

@@ -61,11 +61,14 @@ class Raised(Exception):  # noqa: N818
 
 
 class Died(Exception):  # noqa: N818
-    """A worker ended during a call, or before; `failure` is what becomes of the call."""
+    """A call has no answer because of what ended: the worker, its whole node, or nobody knows yet what.
 
-    def __init__(self, failure: Failure, error: BaseException) -> None:
+    `failure` is what becomes of the call if it was the worker.
+    """
+
+    def __init__(self, failure: Failure, error: BaseException, what: Literal["worker", "node", "unknown"]) -> None:
         super().__init__(str(error))
-        self.failure, self.error = failure, error
+        self.failure, self.error, self.what = failure, error, what
 
 
 class Workers(Protocol):
