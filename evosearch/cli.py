@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
-import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,6 +25,7 @@ COMMANDS = {
     "baselines": "bars:baselines",
     "compare": "compare:compare",
     "validate": "validate:validate",
+    "report": "report.command:report",
     "proxies": "suite:list_proxies",
 }
 """Where in this package each command is; only what is asked for is imported. It gives an exit code, or None for 0."""
@@ -82,6 +82,10 @@ def parser() -> Parser:
     _add_validate(
         commands.add_parser("validate", help="a search's best on tasks it never saw: selection, then held out")
     )
+    report = commands.add_parser("report", help="one HTML file that shows and explains a search, to be read anywhere")
+    report.add_argument("directory", metavar="DIR", help="the directory of the run")
+    report.add_argument("-o", "--output", metavar="FILE", help="the file to write (default DIR/report.html)")
+    report.add_argument("--quick", action="store_true", help="without the trainings that learning curves take")
     tasks = commands.add_parser("proxies", help="the tasks that programs are judged on: by tier, with size and cost")
     tasks.add_argument(
         "names", nargs="*", metavar="NAME", help="only these; a group ('suite', 'selection'), your own (FILE.py)"
@@ -103,7 +107,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--workers", metavar="N", help="worker processes; 'auto' is one for each core, 1 starts no Ray")
     run.add_argument("--seed", type=int, metavar="N", help="same seed, same run (default 0)")
-    run.add_argument("--device", metavar="cpu", help="where programs are trained")
+    run.add_argument("--device", metavar="cpu|cuda", help="where programs are trained (default cpu)")
     run.add_argument("--out", metavar="DIR", help="a new or empty directory (default runs/DATE-TIME)")
     run.add_argument("--from", dest="start", action="append", metavar="PROGRAM", help="start from it (repeatable)")
     run.add_argument("--max-states", type=int, metavar="N", help="states of a candidate (default 2)")
@@ -180,8 +184,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stopping.orderly():
             return _run(args)
-    except KeyboardInterrupt as stop:
-        return 128 + getattr(stop, "number", signal.SIGINT)
+    except KeyboardInterrupt:
+        if argv is None:
+            stopping.deafen()
+        return stopping.exit_code()
     except OSError as error:
         return _failed(error)
 
