@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+import textwrap
 from collections.abc import Sequence
 
 from primitives.export_class import Optimizer
@@ -20,7 +21,8 @@ from primitives.torch_names import safe_names
 TWICE = frozenset("hvp hessian_solve cg_solve".split())  # oracles that need second derivatives
 TAKEN = {
     *dir(builtins),
-    *"torch math Tensor Any Callable Generator Sequence ParamsT functools warnings chain".split(),
+    *"torch math Tensor Any Callable Generator Mapping Sequence ParamsT chain array IN_C".split(),
+    *"ctypes functools os shutil subprocess tempfile warnings".split(),
     *"self params group state w g closure loss bucket buckets updates update new term oracle role".split(),
     *names_of_parts(),
 }
@@ -58,18 +60,36 @@ def _code(program: Program, class_name: str) -> tuple[list[str], list[str]]:
     optimizer = Optimizer(program, class_name, updates, names, loss, elementwise(program))
     helpers = {name: text for update in updates for name, text in update.body.helpers}
     rules = [text for update in updates for text in update.rules()]
+    in_c = {rule: text for update in updates for rule, text in update.in_c().items()}
+    rules += [_table_in_c(in_c)] if in_c else []
     listed = [text for update in updates for text in update.listed_functions()]
     return rules, [*helpers.values(), *listed, optimizer.text().rstrip("\n")]
 
 
+def _table_in_c(in_c: dict[str, str]) -> str:
+    """The rules that have a text in C, by which a kernel is made on a CPU."""
+    parts = []
+    for rule, text in in_c.items():
+        lines = [
+            textwrap.fill(line, 116, subsequent_indent="    ", break_long_words=False) for line in text.split("\n")
+        ]
+        parts += [f'    {rule}: """', *lines, '""",']
+    return "\n".join(["IN_C = {  # the same for one element, of which a kernel is made on a CPU", *parts, "}"])
+
+
 def _imports(code: str) -> str:
     """The imports that the code needs."""
-    collections = [word for word in ("Callable", "Generator", "Sequence") if re.search(rf"\b{word}\[", code)]
-    modules = [word for word in ("functools", "math", "warnings") if re.search(rf"\b{word}\.", code)]
+    collections = [word for word in ("Callable", "Generator", "Mapping", "Sequence") if re.search(rf"\b{word}\[", code)]
+    modules = [
+        word
+        for word in ("ctypes", "functools", "math", "os", "shutil", "subprocess", "tempfile", "warnings")
+        if re.search(rf"\b{word}\.", code)
+    ]
     return "\n".join(
         [
             "from __future__ import annotations\n",
             *(f"import {word}" for word in modules),
+            *(["from array import array"] if "array(" in code else []),
             f"from collections.abc import {', '.join(collections)}",
             "from itertools import chain",
             "from typing import Any\n",

@@ -18,7 +18,7 @@ RUN = {
     def _run(self, bucket: Bucket) -> Run:
         """By a kernel where that is chosen or pays, else together where that is chosen or on a GPU, else in turn."""
         if self._fused(bucket):
-            return fused
+            return functools.partial(fused, {in_c})
         chosen = bucket.group["foreach"]
         at_once = bucket.w[0].is_cuda and not torch.is_grad_enabled() if chosen is None else chosen
         return together if at_once and not torch.compiler.is_compiling() else in_turn
@@ -26,7 +26,7 @@ RUN = {
     "fused": '''
     def _run(self, bucket: Bucket) -> Run:
         """By a kernel where that is chosen or pays, else one by one."""
-        return fused if self._fused(bucket) else in_turn
+        return functools.partial(fused, {in_c}) if self._fused(bucket) else in_turn
 ''',
 }
 
@@ -90,6 +90,7 @@ class Optimizer:
         self.twice = loss == "SmoothLoss"
         self.listed = not loss or (self.gradient and not self.twice)  # gradients are there before the updates
         self.role, self.shape = reads(calls, "role"), reads(calls, "w")
+        self.in_c = [bool(update.in_c()) for update in updates if not (loss or update.matrix)]
 
     def text(self) -> str:
         """The class."""
@@ -108,6 +109,7 @@ class Optimizer:
         lines += ["    allowed = ()"] if self.loss else []
         foreach = '    allowed = ("foreach", "capturable", "differentiable", "fused")'
         lines += ["    elementwise = True", foreach] if self.elementwise else []
+        lines += ["    fused_from = 0"] if self.in_c and all(self.in_c) else []
         names = [f'"{key}"' for key in self.options()]
         return [*lines, *exploded("    hyperparameters = (", names, ",)" if len(names) == 1 else ")"), ""]
 
@@ -176,7 +178,7 @@ class Optimizer:
         """The method that chooses how tensors are updated."""
         if self.loss or all(update.matrix for update in self.updates):
             return ""
-        return RUN["foreach" if self.elementwise else "fused"]
+        return RUN["foreach" if self.elementwise else "fused"].format(in_c="IN_C" if any(self.in_c) else "{}")
 
     def step(self) -> str:
         """The step."""

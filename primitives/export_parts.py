@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-TORCH = ("torch_runners.py", "torch_base.py", "torch_parts.py")
+TORCH = ("torch_runners.py", "torch_c.py", "torch_fused.py", "torch_base.py", "torch_parts.py")
 JAX = ("jax_parts.py",)
 
 

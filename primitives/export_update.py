@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from primitives.c_text import c_text
 from primitives.export_variants import Variant
 from primitives.inference import state_kinds
 from primitives.kinds import NUMBER, TENSOR, Kind
@@ -55,6 +56,17 @@ class Update:
     def listed_functions(self) -> list[str]:
         """The text of the functions of lists of tensors."""
         return [] if self.loss else [self.listed(*each) for each in self._each()]
+
+    def in_c(self) -> dict[str, str]:
+        """The name of the rule and its text in C, where it works element by element."""
+        if (
+            self.loss
+            or self.matrix
+            or any(self.kinds[state] != TENSOR for state in self.kinds if state not in self.numbers)
+        ):
+            return {}
+        text = c_text(self.body.lines, self.tensors, self.read(self.body.lines))
+        return {} if text is None else {f"{self.name}_rule": text}
 
     def summing(self, each: Total) -> str:
         """The name of the function that gives a total."""

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from primitives.torch_c import c_compiler
 from primitives.torch_runners import Number, Run, as_float, in_turn, wide
 
-Ready = tuple[dict[str, Any], Tensor, Tensor | None, dict[str, Any]]  # group, parameter, gradient, state
+Ready = tuple[dict[str, Any], Tensor, Tensor, dict[str, Any]]  # group, parameter, gradient if there is one, state
 
 
 class Bucket:
@@ -51,6 +52,7 @@ class ListOptimizer(torch.optim.Optimizer):
     needs_closure = False  # whether step must be given one
     differentiates_twice = False  # whether that returns the loss with its graph and does not call backward
     elementwise = False  # whether parameters may be sharded
+    fused_from = 2**20  # elements of a bucket from which on a kernel pays, whatever its compilation takes
     allowed: tuple[str, ...] = ("capturable", "differentiable", "fused")
     hyperparameters: tuple[str, ...] = ()
 
@@ -122,39 +124,41 @@ class ListOptimizer(torch.optim.Optimizer):
         return in_turn
 
     def _fused(self, bucket: Bucket) -> bool:
-        """Whether a kernel is chosen, or pays: on a CPU, from a million elements on."""
+        """Whether a kernel is chosen, or pays."""
         if bucket.traced or torch.compiler.is_compiling():
             return False
         group = bucket.group
         if group["fused"] is not None or group["foreach"] or bucket.w[0].device.type != "cpu":
             return bool(group["fused"])
-        return sum([w.numel() for w in bucket.w]) >= 2**20
+        if not self.fused_from:
+            return bool(c_compiler())
+        return sum([w.numel() for w in bucket.w]) >= self.fused_from
 
     def _ready(self, gradient: bool = True) -> list[Ready]:
         """All that a step needs of the parameters that have a gradient, or can have one; it begins their states."""
         taken = []
         for group in self.param_groups:
             for w in group["params"]:
-                g = w.grad
-                if g is not None if gradient else w.requires_grad:
-                    x = w if g is None or not gradient else g
-                    if x.layout != torch.strided or x.is_complex():
+                x = w.grad if gradient else w
+                if x is not None and (gradient or w.requires_grad):
+                    if x.layout is not torch.strided or x.is_complex():
                         raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
-                    taken.append((group, w, g))
-        ready = [(group, w, g, self.state[w]) for group, w, g in taken]
+                    taken.append((group, w, x))
+        ready = [(group, w, x, self.state[w]) for group, w, x in taken]
         for group, w, _, state in ready:
             if not state:
                 state["step"] = self._number(group, w, 0, torch.float32)
                 state.update(self._start(group, w))
         if ready:
-            torch._foreach_add_([state["step"] for *_, state in ready], [torch.ones(())] * len(ready))
+            one = torch.ones((), dtype=torch.float32, device="cpu")
+            torch._foreach_add_([state["step"] for *_, state in ready], [one] * len(ready))
         return ready
 
     def _buckets(self, alone: bool = False, gradient: bool = True) -> list[Bucket]:
         """The parameters that have a gradient, or can have one, each alone or with those that are updated alike."""
         buckets: dict[Any, Bucket] = {}
         compiling = torch.compiler.is_compiling()
-        for group, w, g, state in self._ready(gradient):
+        for group, w, x, state in self._ready(gradient):
             traced = compiling or group["capturable"] or group["differentiable"]
             t = state["step"] if traced else state["step"].item()
             alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w, state))
@@ -163,8 +167,8 @@ class ListOptimizer(torch.optim.Optimizer):
                 bucket = buckets[alike] = Bucket(group, t, traced)
             bucket.w.append(w)
             bucket.states.append(state)
-            if gradient and g is not None:
-                bucket.g.append(-g if group["maximize"] else g)
+            if gradient:
+                bucket.g.append(-x if group["maximize"] else x)
         for bucket in buckets.values():
             bucket.run = self._run(bucket)
         return list(buckets.values())

@@ -6,10 +6,7 @@ it to lists of tensors in place: one by one, by foreach functions, or by a compi
 
 from __future__ import annotations
 
-import functools
-import warnings
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
 import torch
@@ -105,93 +102,3 @@ def together(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
     new = rule(*(TensorList([*map(wide, x)]) for x in (w, g)), *map(TensorList, states), **numbers)
     for x, y in zip((w, *states), new, strict=True):
         torch._foreach_copy_(x, y.tensors)
-
-
-def fused(rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
-    """Update tensors in place by a compiled kernel, which reads and writes each of them once."""
-    dtypes, device = tuple(column[0].dtype for column in lists), lists[0][0].device
-    small = sum(map(Tensor.numel, lists[0])) < 2**15  # one thread is enough
-    update = kernel(rule, tuple(numbers), dtypes, device, 2**8 if small else 2**17)
-    if update is None:
-        in_turn(rule, lists, numbers)
-    elif fit(lists, dtypes, device):
-        values = torch.tensor([*map(as_float, numbers.values())], dtype=precision(dtypes), device=device)
-        for i in range(0, len(lists[0]), CHUNK):
-            update([column[i : i + CHUNK] for column in lists], values)
-    else:
-        rows = [*zip(*lists, strict=True)]
-        fitting = [fit([[x] for x in row], dtypes, device) for row in rows]
-        for run, wanted in ((fused, True), (in_turn, False)):
-            some = [row for row, fits in zip(rows, fitting, strict=True) if fits == wanted]
-            if some:
-                run(rule, [*zip(*some, strict=True)], numbers)
-
-
-def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bool:
-    """Whether a kernel can take these: plain tensors, of these types, as long as w, elements one after the other."""
-    every = [*chain.from_iterable(lists)]
-    plain = {*map(type, every)} <= {Tensor, torch.nn.Parameter} and all(map(Tensor.is_contiguous, every))
-    typed = all({x.dtype for x in column} == {dtype} for column, dtype in zip(lists, dtypes, strict=True))
-    lengths = [*map(Tensor.numel, lists[0])]
-    alike = all([*map(Tensor.numel, column)] == lengths for column in lists[1:])
-    return (
-        plain and typed and alike and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
-    )
-
-
-def precision(dtypes: Sequence[torch.dtype]) -> torch.dtype:
-    """The dtype in which tensors are computed with, and so the numbers that they meet."""
-    return torch.float64 if torch.float64 in dtypes else torch.float32
-
-
-CHUNK = 8  # tensors that one call of a kernel updates: a kernel is compiled once for any number of tensors
-
-
-@functools.cache
-def kernel(
-    rule: Rule, names: tuple[str, ...], dtypes: tuple[torch.dtype, ...], device: torch.device, length: int
-) -> Callable[[Lists, Tensor], None] | None:
-    """A rule compiled for rows of tensors whose elements lie one after the other, or None where that fails.
-
-    torch.compile is asked once, for flat tensors; what it made is kept and called directly, which costs a fifth and
-    checks nothing. Lengths are all different at first, so that none is taken for another; about `length`, which says
-    whether threads pay.
-    """
-    made: list[tuple[Any, tuple[Any, ...]]] = []
-
-    def update(lists: Lists, numbers: Tensor) -> None:
-        in_turn(rule, lists, dict(zip(names, numbers.unbind(), strict=True)))
-
-    def backend(graph: Any, inputs: Any) -> Callable[..., Any]:
-        compiled = torch._inductor.compile(graph, inputs, options={"size_asserts": False})
-
-        def first(*args: Any) -> Any:
-            made.append((compiled, args))
-            return compiled(*args)
-
-        return first
-
-    lengths = [length + 64 * i for i in range(CHUNK)]
-    lists = [[torch.zeros(n, dtype=dtype, device=device) for n in lengths] for dtype in dtypes]
-    numbers = torch.ones(len(names), dtype=precision(dtypes), device=device)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a compiler says of itself
-            torch.compile(update, backend=backend, dynamic=True, fullgraph=True)(lists, numbers)
-        ((compiled, args),) = made
-    except (RuntimeError, OSError, ImportError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        sentence = "The fused step cannot be compiled here; the plain one is used, as with fused=False:"
-        warnings.warn(f"{sentence} {reason}", stacklevel=2)
-        return None
-    known = [*map(id, chain.from_iterable(lists)), id(numbers), *lengths]
-    places = [known.index(x if isinstance(x, int) else id(x)) for x in args]
-
-    def call(lists: Lists, numbers: Tensor) -> None:
-        missing = [lists[0][0].new_empty(0)] * (CHUNK - len(lists[0]))  # of which nothing is read
-        given = [x.view(-1) for column in lists for x in [*column, *missing]]
-        lengths = [*map(Tensor.numel, given[:CHUNK])]
-        every = [*given, numbers, *lengths]
-        compiled(*[every[i] for i in places])
-
-    return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import pytest
 import torch
 import torch._dynamo
 from torch._dynamo.testing import CompileCounter
@@ -77,7 +78,8 @@ def without_a_compiler_fused_is_plain(s: Specimen) -> None:
     torch._dynamo.reset()
     params, twins = parameters(((7, 3), (5,)), torch.float32), parameters(((7, 3), (5,)), torch.float32)
     missing = torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler"), "fx_graph_cache": False})
-    with warnings.catch_warnings(record=True) as seen, missing:
+    with warnings.catch_warnings(record=True) as seen, missing, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CC", "no-such-compiler")
         warnings.simplefilter("always")
         optimizer = s.make(params, fused=True)
         run(s, optimizer, params, [1, 2])
