@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import re
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 from evosearch import arguments, directory
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
+from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
 from evosearch.store import Store
 from evosearch.workers import open_workers
@@ -94,9 +96,16 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
         console.print(f"\nStopped; {store.count()} candidates are saved. Go on with: evosearch resume {path}")
         raise
     finally:
+        _note_time(store, began)
         store.close()
         if workers is not None:
             workers.close()
+
+
+def _note_time(store: Store, began: float) -> None:
+    """Add to the seconds that the search took in all; where the disk refuses, what is told of that says enough."""
+    with contextlib.suppress(StoreError):
+        store.put("seconds", round((store.get("seconds") or 0.0) + time.monotonic() - began, 1))
 
 
 def _configured(args: argparse.Namespace) -> Config:

@@ -46,6 +46,7 @@ class Facts:
     began: str
     machine: Mapping[str, str]
     digests: Mapping[str, str]  # of the files that tasks are made from
+    seconds: float | None  # that the search took in all; None where it was not noted
     references: References | None
     history: History
     front: tuple[Member, ...]  # the best first
@@ -87,12 +88,12 @@ def gather(path: Path, say: Callable[[str], None]) -> Facts:
         say(f"reading {path}")
         kept = store.get("prologue")
         references = None if kept is None else kept_references(kept)
-        course = History() if references is None else history(store, config, references.bar)
+        course = History() if references is None else history(store, config, references.bar, say)
         front = tuple(_members(store, config, course, references))
         lines = tuple(Line(**line) for line in store.get("final") or ())
         descent = tuple(lineage.of(f"{path}:{front[0].known.number}")) if front else ()
         first = store.row(descent[0].number) if descent else None
-        about = store.get("began") or "", store.get("machine") or {}, store.get("tasks") or {}
+        about = store.get("began") or "", store.get("machine") or {}, store.get("tasks") or {}, store.get("seconds")
     finally:
         store.close()
     return Facts(
@@ -126,7 +127,7 @@ def _random(path: Path, references: References, say: Callable[[str], None]) -> H
     say("reading the random search")
     config, store = reopen(place)
     try:
-        return history(store, config, references.bar)
+        return history(store, config, references.bar, say)
     finally:
         store.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from evosearch.score import Baseline
 from evosearch.store import Row, Store
 
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+TOLD = 25_000  # candidates between two lines of progress
 MOST_REASONS = 200  # different ones that are counted
 Rank = tuple[float, int, int, float, int]
 
@@ -91,12 +92,14 @@ class History:
         return self.front[0] if self.front else None
 
 
-def history(store: Store, config: Config, bar: Baseline) -> History:
+def history(store: Store, config: Config, bar: Baseline, say: Callable[[str], None] = lambda text: None) -> History:
     """Read a store from the first row to the last; TaskError where a task of the run is not there any more."""
-    course = _Course(store, config, bar)
+    course, count = _Course(store, config, bar), store.count()
     for bred, measured in store.founders():
         course.start(Row(bred, None, False, measured))
-    for row in store.rows(0):
+    for i, row in enumerate(store.rows(0)):
+        if i and i % TOLD == 0:
+            say(f"read {i:,} of {count:,} candidates")
         course.take(row)
     return course.history()
 
@@ -162,14 +165,14 @@ class _Course:
         )
 
     def _new(self, row: Row, measured: Measured) -> None:
-        self._rank(self._archive().add(row.bred, measured))
+        self._rank(self._archive().add(row.bred, _full(measured)))
 
     def _more(self, fingerprint: str, measured: Measured) -> None:
         if fingerprint not in self.again:
             first = self.store.row(self.known[fingerprint].number)
             assert first is not None
             assert first.measured is not None
-            self.again[fingerprint] = self._archive().add(first.bred, first.measured)
+            self.again[fingerprint] = self._archive().add(first.bred, _full(first.measured))
         entry = self.again[fingerprint]
         self._archive().more(entry, measured)
         self._rank(entry)
@@ -200,6 +203,11 @@ class _Course:
         best = self.known[self.ranked[0][1]]
         if not self.moments or self.moments[-1][1:] != (best.number, best.score):
             self.moments.append(Moment(candidates, best.number, best.score))
+
+
+def _full(measured: Measured) -> Measured:
+    """Only the full trainings, from which score and rates of a program follow that passed every hurdle."""
+    return Measured(tuple(s for s in measured.stages if s.kind == "full"), measured.status, measured.reason)
 
 
 def _front(known: Iterable[Known]) -> tuple[Known, ...]:

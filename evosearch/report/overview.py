@@ -66,6 +66,13 @@ def _searched(facts: Facts) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def _figures(facts: Facts) -> Html:
     course, config = facts.history, facts.config
     looked_up = course.trained + course.hits
@@ -80,6 +87,7 @@ def _figures(facts: Facts) -> Html:
         ("best score in the search", "none" if best is None else signed(best.known.score)),
         ("seed", str(config.seed)),
         ("budget", f"{config.budget:g} s" if config.budget else plural(config.programs, "program")),
+        ("time", "not noted" if facts.seconds is None else duration(facts.seconds)),
         ("began", facts.began or "unknown"),
         ("processor", facts.machine.get("processor", "unknown")),
         ("torch, Python", f"{facts.machine.get('torch', '?')}, {facts.machine.get('python', '?')}"),
