@@ -152,8 +152,7 @@ extern "C" KERNEL(THREADS) void step_replica(const Arguments a) {
         for (int i = 0; i < ABOUT; i++) numbers[k * a.numbers + OUTSIDE + i] = double(a.tensors[k].about[i]);
         for (int64 i = 0; i < a.most_moves && moves[2 * i] >= 0; i++)
             numbers[k * a.numbers + moves[2 * i]] = a.number_states[(replica * a.tensor_count + k) * a.most_moves + i];
-    }
-    __syncthreads();
+    }  // the same thread runs this tensor's numbers below, before the next barrier
 
     for (int64 j = 0; j < n.stretches; j++) {
         const Stretch s = a.stretches[p * a.most_stretches + j];

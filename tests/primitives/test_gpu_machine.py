@@ -20,7 +20,8 @@ from tests.primitives.random_programs import random_program
 
 MACHINES = pytest.mark.parametrize("machine", [EMULATED, ON_GPU])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-ALL = [*contract.REFERENCES, *contract.MIXTURE, contract.EVERYTHING]
+CLIPPED = parse("def f(w, g, *, lr=0.1):\n    return w - lr * min(1, 0.001 / global_norm(g)) * g\n")
+ALL = [CLIPPED, *contract.REFERENCES, *contract.MIXTURE, contract.EVERYTHING]
 
 
 @MACHINES
