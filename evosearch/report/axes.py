@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MINUS = "−"
@@ -44,7 +44,7 @@ class Scale:
         """Round values inside, each with its label."""
         least = 1.0 if self.whole else 0.0
         values = _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high, least)
-        return [(value, short(value)) for value in values]
+        return [*zip(values, _labels(values), strict=True)]
 
 
 def scale(values: Iterable[float], axis: Axis, start: float, end: float, margin: float = 0.04) -> Scale:
@@ -54,25 +54,38 @@ def scale(values: Iterable[float], axis: Axis, start: float, end: float, margin:
     if axis.log:
         room = max((high / low) ** margin, 1.02)
         return Scale(low / room, high * room, start, end, True)
-    room = margin * (high - low) or abs(high) or 1.0
+    one = high - low <= 1e-9 * max(abs(low), abs(high))
+    room = abs(high) or 1.0 if one else margin * (high - low)
     return Scale(low - room, high + room, start, end, whole=axis.whole)
 
 
-def short(value: float) -> str:
+def _labels(values: Sequence[float]) -> list[str]:
+    """Labels with as many digits as tell them apart."""
+    found: list[str] = []
+    for digits in range(4, 18):
+        found = [short(value, digits) for value in values]
+        if len(set(found)) == len(found):
+            break
+    return found
+
+
+def short(value: float, digits: int = 4) -> str:
     """A tick's label: 20k, 0.05, 1e−4."""
-    if value and abs(value) >= 10_000:
-        text = f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
-    elif value and abs(value) < 1e-3:
-        text = f"{value:.0e}".replace("e-0", "e-")
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e9:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        text = f"{float(mantissa):.{digits}g}e{int(exponent)}"
+    elif size >= 1e6:
+        text = f"{value / 1e6:.{digits}g}M"
     else:
-        text = f"{value:.4g}"
+        text = f"{value / 1e3:.{digits}g}k" if size >= 10_000 else f"{value:.{digits}g}"
     return text.replace("-", MINUS)
 
 
 def _linear_ticks(low: float, high: float, least: float = 0.0) -> list[float]:
     step = max(_round_step((high - low) / TICKS), least)
     first, last = math.ceil(low / step), math.floor(high / step)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
 def _round_step(least: float) -> float:

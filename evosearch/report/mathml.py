@@ -43,11 +43,7 @@ def mathml(equations: Sequence[tuple[str, str]]) -> Html:
 
 
 def _all(latex: str) -> Html:
-    reader = _Reader([token for token in TOKEN.findall(latex) if not token.isspace()])
-    found = reader.row(())
-    if reader.left:
-        raise NotOurLatexError(f"'{reader.next()}' closes nothing.")
-    return found
+    return _Reader([token for token in TOKEN.findall(latex) if not token.isspace()]).row(())
 
 
 @dataclass
@@ -111,6 +107,8 @@ class _Reader:
 
     def atom(self) -> Html:
         token = self.next()
+        if token in ("{", "}", "&"):
+            raise NotOurLatexError(f"'{token}' stands where nothing opens or closes.")
         if token[0] == "\\":
             return self.command(token[1:])
         if token == "^":  # of a transposed or raised bracket
