@@ -21,8 +21,8 @@ def workers(text: str) -> int:
     """A number of processes; -1 is one for each core."""
     if text == "auto":
         return -1
-    if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise ConfigError(f"--workers is '{text}' and must be a positive number, or 'auto' for one for each core.")
+    if not re.fullmatch(r"\d{1,6}", text) or int(text) < 1:
+        raise ConfigError(f"--workers is '{text[:60]}' and must be a positive number, or 'auto' for one for each core.")
     return int(text)
 
 
@@ -49,6 +49,6 @@ def output(text: str) -> Path:
 def seconds(text: str) -> float:
     """A time in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise ConfigError(f"'{text}' is no time; write it as 90s, 10m or 2h.")
+    if not match or not 0 < float(match[1]) < 1e9:
+        raise ConfigError(f"'{text[:60]}' is no time; write it as 90s, 10m or 2h.")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -15,7 +15,7 @@ from rich.table import Table
 
 import proxies
 from evosearch import arguments, directory
-from evosearch.baseline import FOLDER, NAMES, SETS, bar, from_record, path_of, stored, to_record
+from evosearch.baseline import FOLDER, NAMES, SETS, bar, path_of, read, stored, to_record
 from evosearch.config import Config, ConfigError
 from evosearch.measure import rate
 from evosearch.run import Prologue
@@ -40,8 +40,7 @@ def show(console: Console, folder: Path = FOLDER) -> None:
         table.add_column(name, no_wrap=name in NAMES)
     processors, spent = set(), []
     for path in sorted(folder.glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found = from_record(record)
+        record, found = read(path)
         best = found[bar(found)]
         rates = ", ".join(f"{rate(e):.2g}" for e in best.exponents.values())
         spent.append(sum(t.trainings for t in found.values()) * len(record["tasks"]))
@@ -79,7 +78,7 @@ def rerun(sets: Sequence[tuple[str, ...]], workers: int, console: Console, folde
 
 def baselines(args: argparse.Namespace) -> None:
     """Show what is stored, or tune again."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     if not args.rerun:
         if args.proxy or args.all:
             raise ConfigError(f"--{'proxy' if args.proxy else 'all'} says what to tune again; add --rerun.")

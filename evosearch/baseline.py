@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -18,6 +19,7 @@ import proxies
 from evosearch.config import Config, Scoring
 from evosearch.evaluate import grid
 from evosearch.machine import this_machine
+from evosearch.mistakes import StoreError
 from evosearch.score import WIDTH, Baseline, own_logs
 from evosearch.tuning import SEEDS, Plan, Run, Tried, Tuned, tune
 from primitives.reference import reference
@@ -50,8 +52,22 @@ def stored(tasks: Sequence[str]) -> dict[str, Tuned] | None:
     path = path_of(tasks)
     if not path.is_file():
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return from_record(record) if record["definition"] == (definition(tasks) or None) else None
+    record, found = read(path)
+    return found if record["definition"] == (definition(tasks) or None) else None
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tuned]]:
+    """What a file holds, and the tunings in it by name; StoreError where it is none of `to_record`."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found = from_record(record)
+        math.fsum([found[name].loss for name in NAMES])
+        math.fsum([exponent for t in found.values() for exponent in t.exponents.values()])
+        return {"definition": record["definition"], "tasks": record["tasks"], "machine": dict(record["machine"])}, found
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"{path} is no tuned baseline ({type(error).__name__}); delete it, then `evosearch baselines --rerun`."
+        ) from error
 
 
 def path_of(tasks: Sequence[str]) -> Path:

@@ -27,8 +27,8 @@ WIDTH = 200  # of the table of methods, where no terminal says how wide it is
 
 def list_programs(args: argparse.Namespace) -> None:
     """The reference programs with what their texts say of them; wrappers, schedules and recommended settings."""
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = Console(highlight=False, markup=False)
+    console = console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH)
     programs = [(name, reference(name)) for name in names()]
     if args.json:
         print(json.dumps([{"name": name, **_record(program)} for name, program in programs], indent=2))

@@ -22,7 +22,7 @@ from evosearch.progress import Progress, show_result
 from evosearch.store import Store
 from evosearch.workers import open_workers
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
 
 
 def run(args: argparse.Namespace) -> None:

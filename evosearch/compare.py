@@ -37,7 +37,7 @@ LIBRARIES = ("evosearch", "scipy")  # beside those of machine.py
 def compare(args: argparse.Namespace) -> None:
     """Tune, train, judge, print; write what was asked for."""
     began = time.monotonic()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
     tasks = _tasks(args)
     runs = [Path(text) for text in args.programs if _is_run(text)]
     specs = [f"{text}:best" if _is_run(text) else text for text in args.programs]

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from proxies.tasks import SUITE
 
+LARGEST = 1_000_000  # bytes of a configuration
 DEFAULT_BUDGET = "45s"  # of a run that is told neither programs nor a budget: a first look in under a minute
 
 
@@ -173,10 +174,16 @@ LIMITS: dict[str, tuple[float, float]] = {
 def load(path: Path) -> Config:
     """The configuration in a TOML file; ConfigError names what is wrong and where."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ConfigError(f"{path} is larger than {LARGEST:,} bytes and no configuration.")
+        data = tomllib.loads(text.decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise ConfigError(f"{path} is not a TOML file: {error}.") from error
     return from_dict(data, str(path))
 
@@ -217,7 +224,7 @@ def _record(cls: type, data: dict[str, Any], where: str) -> Any:
         if key not in types:
             close = difflib.get_close_matches(key, types, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"the keys are {', '.join(types)}."
-            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+            raise ConfigError(f"{where}: unknown key '{key[:60]}'; {hint}")
         values[key] = _value(types[key], value, f"{where}: {key}")
     return cls(**values)
 
@@ -227,6 +234,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} is a table of settings.")
         return _record(kind, value, where)  # type: ignore[arg-type]
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ConfigError(f"{where} is a number of more than 18 digits.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind == tuple[str, ...]:
@@ -234,5 +243,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             return tuple(value)
         raise ConfigError(f"{where} is a list of names.")
     if type(value) is not kind:
-        raise ConfigError(f"{where} must be of type {kind.__name__} and is {value!r}.")
+        raise ConfigError(f"{where} must be of type {kind.__name__} and is {_short(value)}.")
     return value
+
+
+def _short(value: Any) -> str:
+    """The beginning of how a value is written; what it holds may be of any size."""
+    text = f"a {type(value).__name__}" if isinstance(value, list | dict) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -201,7 +201,7 @@ def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> 
     tasks = arguments.tasks(args.proxy or ["suite"])
     workers = None
     try:
-        with Meter(Console(stderr=True, highlight=False), time.monotonic()) as meter:
+        with Meter(Console(stderr=True, highlight=False, markup=False), time.monotonic()) as meter:
             compile_machines(tasks, meter.say)
             workers = open_workers(
                 arguments.processes(arguments.workers(args.workers or "auto")), "evosearch.contest:make_context"

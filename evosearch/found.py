@@ -148,8 +148,17 @@ def front(directory: Path) -> list[dict[str, str]]:
     """The rows of front.csv, the best first; ProgramError where there are none yet."""
     if not (directory / "front.csv").is_file():
         raise ProgramError(lacks(directory, "front.csv"))
-    with open(directory / "front.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with open(directory / "front.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if not all(of_front(row, ("any",)).text for row in rows) or not rows:
+            raise ValueError("no program")
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise ProgramError(
+            f"{directory / 'front.csv'} is damaged ({type(error).__name__}); `evosearch resume {directory}` writes it "
+            "again."
+        ) from error
+    return rows
 
 
 def of_front(row: Mapping[str, str], tasks: tuple[str, ...]) -> Found:

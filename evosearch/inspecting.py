@@ -210,7 +210,7 @@ def record(found: Simplification, spec: str) -> dict[str, Any]:
 
 
 def _print(found: Simplification, spec: str) -> None:
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
     print(show(found.program))
     if found.shorter:
         _show(console, f"Simplified from {found.statements[0]} statements", found.lines())

@@ -99,8 +99,10 @@ def looks(path: Path) -> list[Look]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-            found.append(Look(**{**record, "tasks": tuple(record["tasks"])}))
-        except (ValueError, TypeError, KeyError):
+            one = Look(**{**record, "tasks": tuple(record["tasks"])})
+            if all(isinstance(text, str) for text in (one.run, *one.tasks)) and isinstance(one.seed, int):
+                found.append(one)
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evosearch import found
 from evosearch.config import Config
 from evosearch.contenders import archive_of
 from evosearch.directory import reopen
@@ -78,12 +79,9 @@ def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, f
 
 def _number(directory: Path, which: str) -> int | None:
     """The candidate's number behind a name; front.csv's first row is the best."""
-    import csv
-
     if which != "best" and not which.startswith("front["):
         return int(which)
-    with open(directory / "front.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = found.front(directory)
     return int(rows[0 if which == "best" else int(which[6:-1])]["number"])
 
 

@@ -14,12 +14,15 @@ from primitives.reference import names, reference
 from primitives.text import parse
 
 LARGEST = 1_000_000  # bytes of a program file
+LONGEST = 5_000  # characters of what a user types; paths have at most 4,096
 
 
 def resolve(spec: str) -> Program:
     """The program that `spec` names; ProgramError with one sentence for each fault."""
     if not spec.strip():
         raise ProgramError("the program has no name; give a reference name (see `evosearch list`), a file or DIR:best.")
+    if len(spec) > LONGEST:
+        raise ProgramError(f"a name or expression has at most {LONGEST:,} characters; write the program into a file.")
     if spec in names():
         return reference(spec)
     found = _of_place(spec)
@@ -72,7 +75,7 @@ def _of_file(path: Path) -> Program:
     if path.stat().st_size > LARGEST:
         raise ProgramError(f"{path} is larger than {LARGEST:,} bytes and no program.")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark of the order of bytes before it
     except (OSError, UnicodeDecodeError) as error:
         raise ProgramError(
             f"{path} cannot be read as text ({error.__class__.__name__}); a program is a text file."
@@ -94,10 +97,10 @@ def _of_run(directory: Path, which: str) -> Program:
         if not (directory / "best.opt").is_file():
             raise ProgramError(found.lacks(directory, "best.opt"))
         return _of_file(directory / "best.opt")
-    if match := re.fullmatch(r"front\[(\d+)\]", which):
+    if match := re.fullmatch(r"front\[(\d{1,18})\]", which):
         return _of_front(directory, int(match[1]))
-    if not re.fullmatch(r"-?\d+", which):
-        raise ProgramError(f"'{which}' names no program of {directory}; use best, front[0] or a candidate's number.")
+    if not re.fullmatch(r"-?\d{1,18}", which):
+        raise ProgramError(f"'{which[:60]}' names no program of {directory}; use best, front[0] or a number, as 17.")
     return found.of_number(directory, int(which)).program()
 
 

@@ -59,7 +59,7 @@ def list_proxies(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
         return
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
     table = Table("name", box=None, pad_edge=False)
     for column in ("parameters", "steps", "batch", "ms a training"):
         table.add_column(column, justify="right")

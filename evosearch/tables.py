@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from evosearch import found
 from evosearch.contest import Results
 from evosearch.directory import reopen
 from evosearch.statistics import Estimate
@@ -47,8 +47,7 @@ def search_facts(path: Path) -> SearchFacts:
         store.close()
     front: list[dict[str, str]] = []
     if (path / "front.csv").is_file():
-        with open(path / "front.csv", newline="", encoding="utf-8") as file:
-            front = list(csv.DictReader(file))
+        front = found.front(path)
     return SearchFacts(str(path), config.proxies, config.seed, generated, trained, tuple(front))
 
 

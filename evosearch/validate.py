@@ -34,7 +34,7 @@ LEAST = {"seeds": 3, "trials": 1, "candidates": 1, "seed": 0}
 def validate(args: argparse.Namespace) -> None:
     """Show the stored validation; where there is none, or it is not complete, do what is left first."""
     began = time.monotonic()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
     path = Path(args.directory)
     workers = arguments.processes(arguments.workers(args.workers))
     report = arguments.output(args.json) if args.json else None

@@ -188,7 +188,7 @@ def load(path: Path) -> Validation | None:
                 "earlier": tuple(data["earlier"]),
             }
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path / NAME} cannot be read; move it away to validate again.") from error
 
 

@@ -29,8 +29,11 @@ def program_of(text: str, leaf: Leaf = reference) -> Program:
     ProgramError with a sentence on what to do, for every other text.
     """
     tree = _tree(text)
-    program = _program(tree, leaf, 0)
-    return _documented(program, tree) if isinstance(tree, ast.Call) else program
+    try:
+        program = _program(tree, leaf, 0)
+        return _documented(program, tree) if isinstance(tree, ast.Call) else program
+    except RecursionError:  # of ast.unparse
+        raise _unreadable(text) from None
 
 
 def _documented(program: Program, tree: ast.expr) -> Program:
@@ -46,10 +49,14 @@ def _tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # about a string that is called, which is a file with other defaults
             return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ProgramError(
-            f"'{_short(text)}' cannot be read; write a wrapper around a program, as lookahead(adam, k=5), "
-            "and files in quotes."
-        ) from None
+        raise _unreadable(text) from None
+
+
+def _unreadable(text: str) -> ProgramError:
+    return ProgramError(
+        f"'{_short(text)}' cannot be read; write a wrapper around a program, as lookahead(adam, k=5), and files in "
+        "quotes."
+    )
 
 
 def _program(node: ast.expr, leaf: Leaf, depth: int) -> Program:

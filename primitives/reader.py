@@ -21,6 +21,13 @@ SYMBOLS: dict[type, str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==",
 }  # fmt: skip
 MAX_DEPTH = 100  # nesting beyond this is refused, long before Python's own recursion limit
+LONGEST = 100_000  # characters; a method has 1,000, and what takes long or much memory to read is none
+MOST_FAULTS = 100  # then reading ends
+LONGEST_FAULT = 400  # characters of a sentence that quotes a name of the text
+
+
+class _Enough(Exception):  # noqa: N818 (nothing is wrong with the reader)
+    """There are so many faults that nobody wants more."""
 
 
 class Reader:
@@ -29,6 +36,7 @@ class Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.faults: list[str] = []
+        self.lines: list[bytes] = []
         self.known: set[str] = set()
         self.fixed: set[str] = set()  # names that may not be assigned
         self.gradient = (
@@ -36,7 +44,13 @@ class Reader:
         )
 
     def read(self) -> Program | None:
-        """The program; None where the text is not even one function with a full return."""
+        """The program; None where the text is not even one function with a full return, or has too many faults."""
+        try:
+            return self._program()
+        except _Enough:
+            return None
+
+    def _program(self) -> Program | None:
         function = self._function()
         if function is None:
             return None
@@ -50,19 +64,26 @@ class Reader:
     def expression(self, known: Iterable[str]) -> Expr:
         """The text as an expression over known variables."""
         self.known = set(known)
-        tree = self._tree("eval")
-        return self._expr(tree.body) if isinstance(tree, ast.Expression) else 0.0
+        try:
+            tree = self._tree("eval")
+            return self._expr(tree.body) if isinstance(tree, ast.Expression) else 0.0
+        except _Enough:
+            return 0.0
 
     def fault(self, node: ast.AST | None, sentence: str) -> None:
         line, column = self._at(node) if node is not None else (1, 1)
+        if len(sentence) > LONGEST_FAULT:
+            sentence = f"{sentence[: LONGEST_FAULT // 2]}...{sentence[-LONGEST_FAULT // 4 :]}"
         self.faults.append(f"line {line}, column {column}: {sentence}")
+        if len(self.faults) >= MOST_FAULTS:
+            raise _Enough
 
     def _at(self, node: ast.AST) -> Position:
         """Line and column in characters (the tree counts bytes)."""
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        lines = re.split(rb"\r\n?|\n", self.text.encode(errors="replace"))
-        before = lines[line - 1][:column] if line <= len(lines) else b""
-        return line, len(before.decode(errors="replace")) + 1
+        self.lines = self.lines or re.split(rb"\r\n?|\n", self.text.encode(errors="replace"))
+        before = self.lines[line - 1][:column] if line <= len(self.lines) else b""
+        return line, (len(before) if before.isascii() else len(before.decode(errors="replace"))) + 1
 
     def _quoted(self, node: ast.AST) -> str:
         """The beginning of the text of a node."""
@@ -70,6 +91,9 @@ class Reader:
         return f"'{text if len(text) <= 40 else text[:37] + '...'}'"
 
     def _tree(self, mode: str) -> ast.AST | None:
+        if len(self.text) > LONGEST:
+            self.fault(None, f"the text has {len(self.text):,} characters and may have {LONGEST:,}.")
+            return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about odd escapes and the like, which are faults here anyway
@@ -197,14 +221,11 @@ class Reader:
             self.fault(node, f"'{node.id}' cannot be assigned.")
         if node.id == "g":
             if self.gradient == "g":
-                self.gradient = next(name for k in count(2) if (name := f"g_{k}") not in self._words())
+                words = set(re.findall(r"\w+", self.text))
+                self.gradient = next(name for k in count(2) if (name := f"g_{k}") not in words)
             return self.gradient
         self.known.add(node.id)
         return node.id
-
-    def _words(self) -> set[str]:
-        """Every word of the text."""
-        return set(re.findall(r"\w+", self.text))
 
     def _number(self, node: ast.expr) -> float | None:
         negative = False

@@ -80,7 +80,11 @@ def _try(proxy: Proxy) -> float:
 
 @cache
 def _module(path: Path) -> ModuleType:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         raise TaskError(f"there is no file {path}; an own task is named FILE.py or FILE.py:NAME.")
     name = f"own_task_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = spec_from_file_location(name, path)

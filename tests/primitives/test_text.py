@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from primitives.program import Assign, Call, Program, ProgramError, State, calls, expressions
-from primitives.reader import MAX_DEPTH
+from primitives.reader import LONGEST, LONGEST_FAULT, MAX_DEPTH, MOST_FAULTS
 from primitives.reference import names, reference
 from primitives.show import show_expr, show_number
 from primitives.table import PRIMITIVES
@@ -249,6 +249,15 @@ def test_faults(text: str, sentence: str) -> None:
     with pytest.raises(ProgramError) as error:
         parse(text)
     assert error.value.faults == found
+
+
+def test_what_would_take_long_to_read_is_refused_at_once() -> None:
+    [fault] = problems("def f(w, g):\n    return w" + " " * LONGEST)
+    assert fault.endswith("and may have 100,000.")
+    many = problems(body(*(f"x{i} = f(a{i}=1)" for i in range(2 * MOST_FAULTS))))
+    assert len(many) == MOST_FAULTS
+    [fault] = problems(body(f"x = {'a' * 50_000}"))
+    assert len(fault) < 2 * LONGEST_FAULT
 
 
 def test_a_walrus_is_no_expression() -> None:
