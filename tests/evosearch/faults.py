@@ -74,7 +74,7 @@ class Siege:
     """A search under losses, on Ray's own cluster or, with `nodes`, on one of several nodes that a process keeps."""
 
     path: Path
-    script: str  # of the driver; its argument is the path
+    config: str  # "package.module:NAME" of the search's configuration
     nodes: bool = False
     seed: int = 0
     done: list[Loss] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Siege:
         assert self.driver.returncode == 0, out + errors
 
     def _drive(self) -> None:
-        command = [sys.executable, "-c", self.script, str(self.path)]
+        command = [sys.executable, "-c", DRIVER, str(self.path), *self.config.split(":")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.driver = subprocess.Popen(command, env=self.environment, cwd=ROOT, text=True, **pipes)
 
@@ -122,8 +122,18 @@ class Siege:
                 raise AssertionError("".join(self.driver.communicate()))
             if now > seen:
                 seen, since = now, time.monotonic()
-            assert time.monotonic() - since < LONG, f"no row after {now} in {LONG:g} seconds"
+            if time.monotonic() - since > LONG:
+                raise AssertionError(f"no row after {now} in {LONG:g} seconds, after {self.done}; {self._where()}")
             time.sleep(0.03)
+
+    def _where(self) -> str:
+        """Where the driver stands, and what its workers do."""
+        self.driver.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        root = self.driver if self.cluster is None else self.cluster
+        titles = [title(pid)[:60] for pid in descendants(root.pid)]
+        self.driver.kill()
+        return "\n".join([*titles, *self.driver.communicate()])
 
     def _lose_worker(self) -> None:
         """Kill one that is at work."""
@@ -156,6 +166,16 @@ class Siege:
         assert self.cluster.stdout is not None
         return self.cluster.stdout.readline().strip()
 
+
+DRIVER = """
+import faulthandler, importlib, signal, sys
+from pathlib import Path
+from proxies.threads import pin_environment
+pin_environment()
+faulthandler.register(signal.SIGUSR1)
+from tests.evosearch.small import search
+search(Path(sys.argv[1]), getattr(importlib.import_module(sys.argv[2]), sys.argv[3]), workers=2)
+"""
 
 CLUSTER = """
 import logging, os, sys, warnings

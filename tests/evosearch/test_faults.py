@@ -276,22 +276,13 @@ def test_a_closed_terminal_stops_a_search_in_good_order(here):
 
 
 BESIEGED = dataclasses.replace(CHEAP, programs=300)
-BESIEGED_SCRIPT = """
-import sys
-from pathlib import Path
-from proxies.threads import pin_environment
-pin_environment()
-from tests.evosearch.small import search
-from tests.evosearch.test_faults import BESIEGED
-search(Path(sys.argv[1]), BESIEGED, workers=2)
-"""
 
 
 @pytest.mark.ray
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_workers_and_a_driver_are_lost_and_the_rows_are_those_of_an_undisturbed_run(tmp_path):
     """The long form, with a lost node, is in test_long.py."""
-    with Siege(tmp_path / "run", BESIEGED_SCRIPT) as siege:
+    with Siege(tmp_path / "run", "tests.evosearch.test_faults:BESIEGED") as siege:
         siege.go(plan(seed=1, programs=BESIEGED.programs, losses=["worker", "worker", "driver"]))
     assert Counter(siege.done) == {"worker": 2, "driver": 1}
     search(tmp_path / "whole", BESIEGED)

@@ -54,22 +54,13 @@ def test_killed_again_and_again_with_any_workers(tmp_path):
 
 
 BESIEGED = dataclasses.replace(CHEAP, programs=5000)
-BESIEGED_SCRIPT = """
-import sys
-from pathlib import Path
-from proxies.threads import pin_environment
-pin_environment()
-from tests.evosearch.small import search
-from tests.evosearch.test_long import BESIEGED
-search(Path(sys.argv[1]), BESIEGED, workers=2)
-"""
 
 
 @pytest.mark.ray
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_workers_drivers_and_a_node_are_lost_and_the_rows_are_those_of_an_undisturbed_run(tmp_path):
     losses = plan(seed=7, programs=BESIEGED.programs, losses=["worker"] * 22 + ["driver"] * 5 + ["node"])
-    with Siege(tmp_path / "run", BESIEGED_SCRIPT, nodes=True) as siege:
+    with Siege(tmp_path / "run", "tests.evosearch.test_long:BESIEGED", nodes=True) as siege:
         siege.go(losses)
     assert Counter(siege.done) == {"worker": 22, "driver": 5, "node": 1}
     search(tmp_path / "whole", BESIEGED)
