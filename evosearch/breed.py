@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -51,6 +51,14 @@ class Bred:
 def by_counter(seed: int, purpose: str, number: int) -> random.Random:
     """Randomness by counter: the same for candidate `number` whatever came before."""
     return random.Random(f"{seed} {purpose} {number}")
+
+
+def by_counters(seed: int, purpose: str, numbers: Iterable[int]) -> Iterator[random.Random]:
+    """`by_counter` for one number after the other, in one object: making it takes as long as seeding it."""
+    rng = random.Random()
+    for number in numbers:
+        rng.seed(f"{seed} {purpose} {number}")
+        yield rng
 
 
 @lru_cache(maxsize=2048)

@@ -53,7 +53,8 @@ class Evolution:
     population: int = 400  # members, of each island
     tournament: int = 12  # members drawn for each parent
     block: int = 128  # candidates that are bred together
-    lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before
+    lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before; workers are never short
+    # of work where lag x block is 30 x workers x scoring.batch
     copies: float = 0.02  # part of the population that one fingerprint may hold (founders are exempt)
     restart_after: int = 20_000  # candidates without a new best before a fresh population, from start and best by turns
     islands: int = 1  # populations that evolve apart; block b belongs to island b modulo islands

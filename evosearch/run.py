@@ -31,6 +31,7 @@ from primitives.bytecode import compile_program
 from primitives.program import Program
 from primitives.table import PRIMITIVES
 
+FULL = 30  # evolution.lag x block, over workers x batch, with which workers never wait (benchmarks/scaling.py)
 FINAL_SHARE = 0.08  # of a time budget, kept for the last table
 
 
@@ -184,9 +185,9 @@ def go(
     watch: Callable[[Search], None] = lambda search: None,
 ) -> Result:
     """Run or go on until `programs` are committed or the clock (time.monotonic) passes `until`; then the table."""
-    under_way = workers.size * config.scoring.batch
-    if config.evolution.lag * config.evolution.block < under_way:
-        say(f"note: evolution.lag x block is below the {under_way} candidates that the workers hold; some will idle")
+    enough = FULL * workers.size * config.scoring.batch
+    if config.evolution.lag * config.evolution.block < enough / 3:
+        say(f"note: workers will idle at times; evolution.lag x block of {enough} would keep them busy")
     _note_machine(config.device, store, say)
     _note_tasks(config, store, say)
     prologue = Prologue(workers, config.scoring.deadline)

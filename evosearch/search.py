@@ -14,7 +14,7 @@ from typing import Any
 
 import proxies
 from evosearch.archive import Archive, Entry
-from evosearch.breed import Bred, by_counter
+from evosearch.breed import Bred, by_counters
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.islands import Island, Islands
@@ -23,7 +23,6 @@ from evosearch.score import Baseline
 from evosearch.store import Row, Store
 from evosearch.workers import Done, Failure, Job, Workers
 
-BRED_AHEAD = 2  # blocks: evaluations of block b are sent when block b + 2 is bred
 BREED_JOB = 32  # candidates bred by one job
 FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
 
@@ -81,13 +80,14 @@ class Search:
     def run(self, programs: int, stop: Callable[[], bool], watch: Callable[[Search], None]) -> None:
         """Go on until `programs` candidates are committed (0: no end) or `stop()`; `watch(self)` after each block."""
         b, size, lag = 0, self.config.evolution.block, self.config.evolution.lag
+        ahead = max(2, lag // 3)  # blocks that are being bred; the others of the lag are being measured
         last: int | None = None  # the number of blocks, once known
         while last is None or b - lag < last:
             began, idle = time.perf_counter(), self.idle_seconds
             if b - lag >= 0:
                 self._commit(b - lag)
-            if b - BRED_AHEAD >= 0 and (last is None or b - BRED_AHEAD < last):
-                self._send(b - BRED_AHEAD)
+            if b - ahead >= 0 and (last is None or b - ahead < last):
+                self._send(b - ahead)
             if last is None:
                 if (programs and b * size >= programs) or (stop() and b * size >= self.stored):
                     last = b
@@ -114,8 +114,8 @@ class Search:
 
     def _choose(self, block: Block, count: int) -> None:
         """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
-        seed, numbers = self.config.seed, range(block.first, block.first + count)
-        block.parents = block.island.population.choose(by_counter(seed, "parent", number) for number in numbers)
+        draws = by_counters(self.config.seed, "parent", range(block.first, block.first + count))
+        block.parents = block.island.population.choose(draws)
         leader = self.archive.leader()
         if leader is not None and self.islands.home(leader) is block.island and self._may_buy(leader):
             block.parents[0] = block.leader = leader

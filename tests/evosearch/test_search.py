@@ -227,9 +227,9 @@ def test_another_machine_is_noted(whole):
     assert set(made) == {"processor", "python", "numba", "numpy", "torch"}
     store.put("machine", {**made, "processor": "abacus"})
     said: list[str] = []
-    _note_machine(store, said.append)
+    _note_machine("cpu", store, said.append)
     store.put("machine", made)
-    _note_machine(store, said.append)
+    _note_machine("cpu", store, said.append)
     store.close()
     assert len(said) == 1
     assert said[0].startswith("note: processor was abacus and is ")
