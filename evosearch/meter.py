@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from evosearch import stopping
+from evosearch.live.screen import is_live
 from evosearch.workers import Done, Job, Workers
 
 EVERY = {True: 0.5, False: 5.0}  # seconds between updates, in a terminal and in a log
@@ -20,7 +21,7 @@ class Meter:
 
     def __init__(self, console: Console, began: float) -> None:
         self.console, self.began, self.shown = console, began, 0.0
-        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self.live = Live(console=console, refresh_per_second=4, transient=True) if is_live(console) else None
 
     def __enter__(self) -> Meter:
         self.orderly = stopping.orderly()

@@ -1,19 +1,23 @@
-"""What a search shows while it runs, and the table it ends with; plain lines where there is no terminal."""
+"""What a search shows while it runs, and the table it ends with."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from evosearch import stopping
 from evosearch.config import Config
-from evosearch.meter import Meter
-from primitives.readable import readable
-from primitives.text import parse, show_expr
+from evosearch.live import view as live
+from evosearch.live.asking import Asking
+from evosearch.live.screen import Log, Pace, screen
+from evosearch.live.text import update_text
+from evosearch.live.view import View
 from proxies import shown
 
 if TYPE_CHECKING:
@@ -21,70 +25,95 @@ if TYPE_CHECKING:
     from evosearch.run import Result
     from evosearch.search import Search
 
+__all__ = ["Progress", "show_result"]
 
-class Progress(Meter):
-    """Live lines in a terminal, a line every five seconds elsewhere."""
+SEARCHING, REPLAYING = "searching (Ctrl-C saves)", "going through what is stored"
+
+
+class Progress:
+    """Shows how a search goes, inside a `with`; less than a hundredth of the driver's time goes into it."""
 
     def __init__(
         self, console: Console, path: Path, stored: int, programs: int, until: float | None, began: float
     ) -> None:
-        super().__init__(console, began)
-        self.path, self.programs, self.until = path, programs, until
-        self.stored, self.first = stored, 0.0
+        self.console, self.path = console, path
+        self.stored, self.programs, self.until, self.began = stored, programs, until, began
+        self.screen = screen(console)
+        self.asking = None if isinstance(self.screen, Log) else Asking()
+        self.pace, self.front_pace = Pace(), Pace()
+        self.course, self.speed = live.Course(), live.Speed()
+        self.view, self.at = View(str(path)), began  # as it was at a time
 
     def __enter__(self) -> Progress:
         self.console.print(f"Searching into {self.path} (Ctrl-C saves).")
-        super().__enter__()
+        self.orderly = stopping.orderly()
+        self.orderly.__enter__()
+        self.screen.start()
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.orderly.__exit__(None, None, None)
+        self.screen.stop()
+        if self.asking is not None:
+            self.asking.close()
+
+    def say(self, text: str) -> None:
+        """Show what begins now; a note stays."""
+        if text.startswith("note: "):
+            self.console.print(f"{text}.")
+            return
+        self.view = replace(self.view, doing=text, part=None)
+        self.screen.say(self.now)
 
     def watch(self, search: Search) -> None:
         """Called after each block."""
-        due, now = self.due(), time.monotonic()
-        self.first = self.first or now
-        if not due:
+        stopping.check()
+        t, best = search.tally, search.archive.leader()
+        self.course.note(t.generated, best)
+        if not self.pace.due():
             return
-        lines = self._lines(search, now)
-        if self.live is not None:
-            self.live.update(Text("\n".join(lines)))
-        else:
-            self.console.print("  ".join(lines[:2]))
+        began = time.perf_counter()
+        self.at = time.monotonic()
+        if t.generated >= self.stored:
+            self.speed.note(self.at, t.generated, t.trained)
+        self.view = replace(
+            self.view,
+            doing=SEARCHING if t.generated >= self.stored else REPLAYING,
+            generated=t.generated,
+            trained=t.trained,
+            hits=t.hits,
+            speed=self.speed.rates(),
+            refused=dict(t.refused),
+            curve=tuple(self.course.moments),
+            best=None if best is None else live.member(best),
+            explained=None if self.asking is None or best is None else self.asking.about(best.bred.text),
+        )
+        self._look_at_front(search)
+        self.screen.show(self.now)
+        self.pace.took(time.perf_counter() - began)
 
-    def _lines(self, search: Search, now: float) -> list[str]:
-        t = search.tally
-        elapsed = max(now - self.first, 1e-3)
-        fresh = max(0, t.generated - self.stored)
-        looked_up = max(1, t.trained + t.hits)
-        refused = ", ".join(f"{count} {status}" for status, count in sorted(t.refused.items())) or "none"
-        best = search.archive.leader()
-        score = "none yet" if best is None else f"{best.score:+.3f} over {best.seeds} seeds (the bar: 0)"
-        trained = t.trained * fresh / max(1, t.generated)
-        lines = [
-            f"{now - self.began:5.0f}s  {self._left(search, now)}  "
-            f"{t.generated:,} generated ({fresh / elapsed:.0f}/s)  "
-            f"{t.trained:,} trained ({trained / elapsed:.0f}/s)  {t.hits / looked_up:.0%} cache hits",
-            f"best {score}",
-            f"refused: {refused}",
-        ]
-        if best is not None:
-            lines.append(f"update = {update_text(best.bred.text)}")
-        return lines
+    def _look_at_front(self, search: Search) -> None:
+        """Which takes the longer the more programs there are."""
+        if self.asking is not None and self.front_pace.due():
+            began = time.perf_counter()
+            self.view = replace(self.view, front=live.front(search.archive))
+            self.front_pace.took(time.perf_counter() - began)
 
-    def _left(self, search: Search, now: float) -> str:
-        if self.until is not None:
-            return f"{max(0.0, self.until - now):.0f}s left"
-        fresh = search.tally.generated - self.stored
-        if fresh <= 0:
-            return "time left unknown"
-        return f"{(self.programs - search.tally.generated) * (now - self.first) / fresh:.0f}s left"
-
-
-def update_text(text: str) -> str:
-    """The program in one line: its statements, then the update."""
-    program = readable(parse(text))
-    last = program.returns[0]
-    body = "; ".join(f"{a.name} = {show_expr(a.value)}" for a in program.body)
-    shown = show_expr(last).removeprefix("w - lr * ")
-    return f"{shown}" + (f"  where {body}" if body else "")
+    def now(self) -> View:
+        """The view, with the times of this moment."""
+        view, now = self.view, time.monotonic()
+        left, part = None, None
+        if view.doing in (SEARCHING, REPLAYING):
+            if self.programs:
+                part = view.generated / self.programs
+            if self.programs and view.speed is not None:
+                left = max(0.0, (self.programs - view.generated) / view.speed[0] - (now - self.at))
+            if self.until is not None:
+                left = max(0.0, min(self.until - now, self.until - now if left is None else left))
+                part = max(part or 0.0, (now - self.began) / max(1e-3, self.until - self.began))
+        return replace(view, gone=now - self.began, left=left, part=part)
 
 
 def show_result(console: Console, result: Result, config: Config) -> None:
