@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from primitives import kinds, matrices, oracles
@@ -227,4 +228,21 @@ PRIMITIVES: dict[str, Primitive] = {
     )
 }
 
-__all__ = ["PRIMITIVES", "Primitive", "flat"]
+_DERIVED: list[Callable[[], None]] = []
+
+
+def derived(make: Callable[[], None]) -> Callable[[], None]:
+    """Decorates what fills a table that follows from this one: it is called now, and whenever primitives join."""
+    _DERIVED.append(make)
+    make()
+    return make
+
+
+def enter(own: Iterable[Primitive]) -> None:
+    """Let a user's own primitives join, which own.py has checked; all tables that follow from this one know them."""
+    PRIMITIVES.update({p.name: p for p in own})
+    for make in _DERIVED:
+        make()
+
+
+__all__ = ["PRIMITIVES", "Primitive", "derived", "enter", "flat"]

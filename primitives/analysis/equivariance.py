@@ -62,6 +62,11 @@ def _start(start: str | float, kind: Kind, turn: Turn) -> str:
     return FOLLOWS if kind.single or not turn.rotates else UNKNOWN
 
 
+def _rule(node: Node) -> str:
+    """A user's own primitives work element by element."""
+    return RULE.get(node.op, "by element")
+
+
 def _both(x: str, y: str) -> str:
     """What is one or the other, or the sum."""
     return y if x in (ZERO, y) else x if y == ZERO else UNKNOWN
@@ -87,7 +92,7 @@ def _of(g: Graph, node: Node, args: list[str], known: Mapping[str, str], turn: T
         return ZERO if node.value == 0 else FOLLOWS
     if node.op == "input":
         return known.get(str(node.value), FOLLOWS)
-    if RULE[node.op] == "any" or PRIMITIVES[node.op].form == "shape":
+    if _rule(node) == "any" or PRIMITIVES[node.op].form == "shape":
         return FOLLOWS
     given = [g.nodes[a].kind for a in node.args]
     if UNKNOWN in args or not all(_turned(kind, turn) for kind in (node.kind, *given)):
@@ -104,7 +109,7 @@ def _of(g: Graph, node: Node, args: list[str], known: Mapping[str, str], turn: T
 
 def _rotated(node: Node, given: list[Kind], args: list[str]) -> str:
     """The same for rotations, of values of which some are no numbers."""
-    rule = RULE[node.op]
+    rule = _rule(node)
     if rule in ("linear", "product") and node.op != "matmul":
         return _combined(node, given, args)
     if rule == "sums" and args[0] in (SQUARES, ZERO):
@@ -127,7 +132,7 @@ def _combined(node: Node, given: list[Kind], args: list[str]) -> str:
         first, second = (_product(node, given[k : k + 2], args[k : k + 2]) for k in (0, 2))
         wide = [y if x.single else x for x, y in (given[:2], given[2:])]
         return _sum(node.kind, wide, [first, second])
-    return _product(node, given, args) if RULE[node.op] == "product" else _sum(node.kind, given, args)
+    return _product(node, given, args) if _rule(node) == "product" else _sum(node.kind, given, args)
 
 
 def _sum(kind: Kind, given: list[Kind], args: list[str]) -> str:

@@ -124,6 +124,20 @@ def _expressions(program: Program) -> dict[str, Any]:
     return {name: made[i] for name, i in zip(("w", *program.state_names), outputs, strict=True)}
 
 
+def numerically(p: Primitive, args: list[float]) -> float:
+    """What the formula of a primitive gives for numbers; NaN where that is no real number.
+
+    ProgramError where it uses functions that SymPy does not know.
+    """
+    import sympy
+
+    value = _applied(sympy, p, [sympy.Float(x) for x in args])
+    if strange := sorted({str(f.func) for f in value.atoms(sympy.core.function.AppliedUndef)}):
+        raise ProgramError(f"SymPy has no {', '.join(strange)}; it has {', '.join(SYMPYS)}.")
+    found = sympy.N(value)
+    return float(found) if found.is_real else float("nan")
+
+
 def _applied(sympy: Any, p: Primitive, args: list[Any]) -> Any:
     """A primitive of SymPy expressions, by its formula in the table."""
     sizes = ("size", "size") if p.form == "reduction" else ("rows", "columns")

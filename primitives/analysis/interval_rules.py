@@ -50,7 +50,7 @@ Rule = Callable[..., Interval]
 def interval(op: str, *args: Interval) -> Interval:
     """Where the value of a primitive lies, given where its arguments lie."""
     with np.errstate(all="ignore"):
-        low, high = RULES[op](*args)
+        low, high = (RULES.get(op) or _own(op))(*args)
         return Interval(np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high))
 
 
@@ -216,6 +216,11 @@ def _by_expansion(name: str) -> Rule:
         return env[expr] if isinstance(expr, str) else Interval(float(expr), float(expr))
 
     return lambda *args: value(expansion(name), dict(zip(PRIMITIVES[name].args, args, strict=True)))
+
+
+def _own(op: str) -> Rule:
+    """The rule of a user's own primitive: its definition, or nothing is known."""
+    return _by_expansion(op) if PRIMITIVES[op].form == "composite" else _everything
 
 
 def _same(x: Interval, *_: Interval) -> Interval:

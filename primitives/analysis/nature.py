@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from primitives.analysis.memory import classes_of
-from primitives.analysis.parity import EVEN, NONE, ODD, RULE, UNKNOWN, parities
+from primitives.analysis.parity import EVEN, NONE, ODD, RULE, UNKNOWN, parities, rule_of
 from primitives.graph import Graph, Node, graph
 from primitives.program import Program
 
@@ -120,7 +120,7 @@ class _Way:
 
     def _carriers(self, node: Node) -> Iterator[tuple[int, bool]]:
         """The arguments from which a value has its direction, and whether that is certain."""
-        rule = RULE.get(node.op, "steady")
+        rule = rule_of(node.op)
         parity = {a: self.parities[a] for a in node.args}
         if rule in ("steady", "even"):
             return

@@ -5,7 +5,12 @@ Odd values change sign: a gradient, its mean, w - w_prev. Even ones stay: square
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+
 from primitives.graph import Graph, Node
+from primitives.namespaces import NUMPY
 from primitives.table import PRIMITIVES
 
 NONE, ODD, EVEN, UNKNOWN = "none", "odd", "even", "unknown"  # none: zero so far, which is both
@@ -23,6 +28,24 @@ RULES = {  # how the parity of a primitive follows from its arguments'
     "written out": " ".join(name for name, p in PRIMITIVES.items() if p.form == "composite"),
 }
 RULE = {name: rule for rule, names in RULES.items() for name in names.split()}
+
+
+def rule_of(op: str) -> str:
+    """The rule of a primitive; of what is none "steady"."""
+    return RULE.get(op) or (_own(op) if op in PRIMITIVES else "steady")
+
+
+@cache
+def _own(op: str) -> str:
+    """A user's own function is odd or even if it is so, to the last bit, wherever it is looked at."""
+    p = PRIMITIVES[op]
+    if p.arity != 1 or p.meaning is None:
+        return "neither"
+    x = np.random.default_rng(0).standard_cauchy(1000)
+    with np.errstate(all="ignore"):
+        there, opposite = p.meaning(NUMPY, x), p.meaning(NUMPY, -x)
+    same = [np.array_equal(opposite, sign * there, equal_nan=True) for sign in (-1, 1)]
+    return "odd" if same[0] else "even" if same[1] else "neither"
 
 
 def parities(g: Graph) -> list[str]:
@@ -83,7 +106,7 @@ def _opposite(g: Graph, i: int, j: int) -> bool:
 
 def _parity(g: Graph, node: Node, args: list[str]) -> str:
     """The parity of a primitive of its arguments."""
-    rule = RULE[node.op]
+    rule = rule_of(node.op)
     if rule == "product":
         return _product(args[0], args[1])
     if node.op == "mix":

@@ -163,7 +163,7 @@ class _System:
         if node.op in ("input", "number"):
             return self._input(str(node.value)) if node.op == "input" else NO_UNIT
         args = [self._of(i, k, a) for k, a in enumerate(node.args)]
-        rule = RULE[node.op]
+        rule = RULE.get(node.op, "by degree")
         if rule == "alike":
             compared = args[1:] if node.op == "where" else args
             self._alike(compared[0], compared[1], f"{self._text(i)} puts values of different units together")
@@ -175,7 +175,18 @@ class _System:
         if rule == "without" or node.op == "orthogonalize":
             self._unitless(i, args if rule == "without" else args[1:])
             return NO_UNIT
+        if rule == "by degree":
+            return self._by_degree(i, node, args)
         return NO_UNIT if rule == "lost" else self._own(i, node, args)
+
+    def _by_degree(self, i: int, node: Node, args: list[Form]) -> Form:
+        """The unit of what a user's own primitive gives, as far as its record tells."""
+        degree = PRIMITIVES[node.op].degree(*[1.0 for _ in args])
+        if degree is None:
+            return self._unitless(i, args)
+        for other in args[1:]:
+            self._alike(args[0], other, f"{self._text(i)} puts values of different units together")
+        return plus(NO_UNIT, args[0], Fraction(degree).limit_denominator(1000))
 
     def _own(self, i: int, node: Node, args: list[Form]) -> Form:
         """The units of primitives with a rule of their own."""

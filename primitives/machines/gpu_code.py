@@ -22,7 +22,6 @@ ROW = 8  # integers
 FINISH = {"total": 0, "total / n": 1, "sqrt(total)": 2, "sqrt(total / n)": 3}
 OVER_MODEL = 4  # added to how a reduction ends
 STATES, WIDE = 2, 3  # spaces of memory; 0 has the weights, 1 the gradients
-OP = {"fill": OPCODES["copy"], **OPCODES}
 
 
 class Packed:
@@ -76,7 +75,7 @@ def encode(program: Bytecode) -> tuple[list[Row], list[Row]]:
 
 
 def _row(op: str, out: int, places: Sequence[int], partial: int = 0, how: int = 0) -> Row:
-    return (OP[op], out, *[*places, 0, 0, 0, 0][:4], partial, how)
+    return (OPCODES["copy" if op == "fill" else op], out, *[*places, 0, 0, 0, 0][:4], partial, how)
 
 
 def _number(i: Instruction) -> Row:

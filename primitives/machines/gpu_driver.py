@@ -18,6 +18,7 @@ import torch
 from primitives.bytecode import UnsupportedError
 from primitives.machines.gpu_source import source
 from primitives.machines.kernels import cache_folder
+from primitives.table import derived
 
 THREADS = 128  # of a block: four elements of each register fill 2 KB of shared memory
 OPTIONS = ("--fmad=false", "--std=c++17")  # products are rounded before they are added, as on a CPU
@@ -55,6 +56,9 @@ class Kernel:
 def kernel(dtype: str, device: torch.device) -> Kernel:
     """The kernel of a dtype on a device with an index, made once."""
     return Kernel(dtype, device)
+
+
+derived(kernel.cache_clear)
 
 
 def problem(device: str) -> str:

@@ -18,6 +18,7 @@ from string import Template
 from primitives.bytecode import UnsupportedError
 from primitives.machines.gpu_source import source
 from primitives.machines.kernels import cache_folder
+from primitives.table import derived
 
 FOLDER = Path(__file__).parent
 THREADS = 32  # of a block: enough to meet barriers, few to switch between
@@ -63,3 +64,6 @@ def _compiled(dtype: str, threads: int) -> Path:
             raise UnsupportedError(f"The GPU's kernel cannot be compiled for a CPU: {done.stderr.strip()[:500]}")
         os.replace(partial, path)
     return path
+
+
+derived(_compiled.cache_clear)

@@ -7,16 +7,14 @@ from pathlib import Path
 from string import Template
 
 from primitives.machines.gpu_text import expression, functions, library
-from primitives.machines.kernels import PERIODIC
+from primitives.machines.kernels import PERIODIC, POINTWISE, REDUCTIONS
 from primitives.primitive import Primitive
 from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS
-from primitives.table import PRIMITIVES
+from primitives.table import derived
 
 FOLDER = Path(__file__).parent
 MOVES = ("load", "store", "copy")  # opcodes 0 to 2; a copy of a number fills
-POINTWISE = [p for p in PRIMITIVES.values() if p.form == "pointwise"]
-REDUCTIONS = [p for p in PRIMITIVES.values() if p.form in ("reduction", "model")]
-OPCODES = {name: code for code, name in enumerate((*MOVES, *(p.name for p in (*POINTWISE, *REDUCTIONS))))}
+OPCODES: dict[str, int] = {}  # by primitive
 PLACES = "abce"  # fields of a row that hold the places of its arguments
 VECTOR_BYTES = 16  # of a register that one thread holds: what one access moves
 ON_GPU = """
@@ -87,3 +85,12 @@ def source(dtype: str, threads: int, prelude: str = ON_GPU) -> str:
         cases="\n".join(cases),
         number_cases="\n".join(map(_number_case, POINTWISE)),
     )
+
+
+@derived
+def _number_all() -> None:
+    """Opcodes for all that is in the table; the source with fewer is forgotten."""
+    OPCODES.clear()
+    names = (*MOVES, *(p.name for p in (*POINTWISE, *REDUCTIONS)))
+    OPCODES.update({name: code for code, name in enumerate(names)})
+    source.cache_clear()

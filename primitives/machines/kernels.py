@@ -17,11 +17,13 @@ import platformdirs
 
 from primitives.bytecode import IN_PLACE
 from primitives.primitive import Primitive
-from primitives.table import PRIMITIVES
+from primitives.table import PRIMITIVES, derived
 
 OPERANDS = ("A", "B", "C", "E")  # the arrays of an instruction's arguments; D is its result
-POINTWISE = [p for p in PRIMITIVES.values() if p.form == "pointwise"]
+POINTWISE: list[Primitive] = []
 REDUCTIONS = [p for p in PRIMITIVES.values() if p.form in ("reduction", "model")]
+OPCODES: dict[tuple[str, str, bool], int] = {}  # see _variants
+NUMBER_OPCODES: dict[str, int] = {}
 PERIODIC = ("sin", "cos", "tan")  # their vector forms hold up to FAR; what lies beyond is done again, by the C library
 CHEAP = 2.0  # primitives up to this cost get a loop of their own for numbers among their arguments
 
@@ -45,10 +47,6 @@ def _variants() -> dict[tuple[str, str, bool], int]:
                 keys.append((p.name, pattern, True))
     keys += [(p.name, "T" * p.arity, False) for p in REDUCTIONS]
     return {key: code for code, key in enumerate(keys)}
-
-
-OPCODES = _variants()
-NUMBER_OPCODES = {p.name: code for code, p in enumerate(POINTWISE)}
 
 
 class _Rename(ast.NodeTransformer):
@@ -195,3 +193,15 @@ def load(dtype: str) -> ModuleType:
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+@derived
+def _number_all() -> None:
+    """Opcodes for all that is in the table; what was loaded for fewer is forgotten."""
+    POINTWISE[:] = [p for p in PRIMITIVES.values() if p.form == "pointwise"]
+    OPCODES.clear()
+    OPCODES.update(_variants())
+    NUMBER_OPCODES.clear()
+    NUMBER_OPCODES.update({p.name: code for code, p in enumerate(POINTWISE)})
+    _place.cache_clear()
+    load.cache_clear()
