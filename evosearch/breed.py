@@ -12,6 +12,7 @@ import proxies
 from evosearch.config import Config
 from evosearch.fingerprint import fingerprints
 from evosearch.mutate import MutationError, mutate
+from primitives import own
 from primitives.bytecode import compile_program
 from primitives.program import Program
 from primitives.text import parse, show
@@ -28,6 +29,7 @@ class Context:
 
 def make_context(config: Config) -> Context:
     """The context of a configuration."""
+    own.use(config.language.primitives)
     return Context(config, tuple(proxies.get(name) for name in config.proxies))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from primitives import own
 from primitives.analysis.nature import nature
 from primitives.bytecode import compile_program
 from primitives.facts import Facts, facts
@@ -19,6 +20,7 @@ from primitives.program import Program
 from primitives.recommended import RECOMMENDED
 from primitives.reference import names, reference
 from primitives.schedules import SCHEDULES
+from primitives.table import PRIMITIVES
 from primitives.text import show_number
 from primitives.wrappers import WRAPPERS
 
@@ -40,6 +42,9 @@ def list_programs(args: argparse.Namespace) -> None:
     console.print(_titled("Schedules, for scheduled(PROGRAM, SCHEDULE)", rows))
     rows = [(r.name, f"{r.use}: {r.expression}") for r in RECOMMENDED.values()]
     console.print(_titled("Recommended settings (document 002)", rows))
+    if mine := [(name, p) for name, p in PRIMITIVES.items() if name in own.names()]:
+        rows = [(f"{name}({', '.join(p.args)})", p.formula) for name, p in mine]
+        console.print(_titled("Primitives of your own", rows))
 
 
 def _methods(programs: list[tuple[str, Program]]) -> Table:

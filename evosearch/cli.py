@@ -91,7 +91,15 @@ def parser() -> Parser:
         "names", nargs="*", metavar="NAME", help="only these; a group ('suite', 'selection'), your own (FILE.py)"
     )
     tasks.add_argument("--json", action="store_true", help="as JSON")
+    for name in ("run", "list", "inspect", "simplify", "same", "export", "compare"):
+        _add_own(commands.choices[name])
     return top
+
+
+def _add_own(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--primitives", action="append", metavar="FILE", help="primitives of your own: FILE.py, or an entry point"
+    )
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -212,9 +220,11 @@ def _run(args: argparse.Namespace) -> int:
     else:
         pin_environment()
     from evosearch.mistakes import MISTAKES
+    from primitives import own
 
     module, function = COMMANDS[args.command].split(":")
     try:
+        own.use(getattr(args, "primitives", None) or ())
         return getattr(importlib.import_module(f"evosearch.{module}"), function)(args) or 0
     except MISTAKES as error:
         lines = str(error).splitlines()

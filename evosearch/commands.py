@@ -21,6 +21,7 @@ from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
 from evosearch.store import Store
 from evosearch.workers import open_workers
+from primitives import own
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
 
@@ -118,6 +119,7 @@ def _configured(args: argparse.Namespace) -> Config:
         max_cost=args.max_cost,
         only=tuple(args.only) if args.only else None,
         without=tuple(args.without) if args.without else None,
+        primitives=tuple(map(own.full_name, args.primitives or config.language.primitives)),
     )
     evolution = _changed(config.evolution, start=tuple(args.start) if args.start else None)
     config = _changed(

@@ -27,6 +27,7 @@ from evosearch.run import Prologue
 from evosearch.verdicts import PRIMARY, Verdict, verdicts
 from evosearch.warm import compile_machines
 from evosearch.workers import open_workers
+from primitives import own
 from primitives.text import show
 
 DEADLINE = 600.0  # seconds of one job
@@ -139,7 +140,7 @@ def _measured(entrants: list[Entrant], tasks: tuple[str, ...], args: argparse.Na
         with meter:
             compile_machines(tasks, meter.say)
             workers = open_workers(
-                arguments.processes(arguments.workers(args.workers)), "evosearch.contest:make_context"
+                arguments.processes(arguments.workers(args.workers)), "evosearch.contest:make_context", (own.used(),)
             )
             run = Prologue(Counted(workers, meter), DEADLINE).call
             return contest(

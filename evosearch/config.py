@@ -26,6 +26,7 @@ class ConfigError(ValueError):
 class Language:
     """What candidates are made of."""
 
+    primitives: tuple[str, ...] = ()  # your own besides: files (see primitives/own.py), or names of entry points
     only: tuple[str, ...] = ()  # primitives that may be inserted; empty: all forms meant for search
     without: tuple[str, ...] = ()  # primitives that may not be inserted
     max_states: int = 2  # states of a program: two need as much memory as AdamW

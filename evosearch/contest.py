@@ -20,6 +20,7 @@ from evosearch.measure import rate
 from evosearch.trainings import Call, Ended, Training, train_all
 from evosearch.trials import PILOT, Free, Trial, tuned
 from evosearch.trials import trials as drawn_trials
+from primitives import own
 from primitives.program import Program
 from primitives.text import show
 from proxies.proxy import Proxy
@@ -206,5 +207,6 @@ def _choices(chosen: dict[Place, tuple[Trial, float]], shape: Place) -> tuple[tu
     return tuple(tuple(tuple(choice(*chosen[e, k, r]) for r in seeds) for k in tasks) for e in entrants)
 
 
-def make_context() -> None:
-    """Workers of a contest need nothing but their items."""
+def make_context(primitives: tuple[str, ...] = ()) -> None:
+    """Workers of a contest need nothing but their items, and the user's own primitives to read them."""
+    own.use(primitives)

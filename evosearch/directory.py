@@ -17,6 +17,7 @@ from evosearch.files import write
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
 from evosearch.store import Store
+from primitives import own
 from primitives.export import source
 from primitives.text import show
 
@@ -53,7 +54,9 @@ def reopen(directory: Path, *, drive: bool = False) -> tuple[Config, Store]:
         )
     store = Store(directory / "store.sqlite", drive=drive)
     try:
-        return _kept(directory / CONFIG, store), store
+        config = _kept(directory / CONFIG, store)
+        own.use(config.language.primitives)
+        return config, store
     except BaseException:
         store.close()
         raise

@@ -18,6 +18,7 @@ from evosearch import arguments
 from evosearch.config import ConfigError
 from evosearch.plain import plain
 from evosearch.resolve import resolve
+from primitives import own
 from primitives.algebra.laws import EMPIRICAL, EXACT, PROTECTED
 from primitives.algebra.same import same as verdict_of
 from primitives.algebra.simplify import SECONDS, Simplified, Step, simplify, statements
@@ -204,7 +205,9 @@ def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> 
         with Meter(Console(stderr=True, highlight=False, markup=False), time.monotonic()) as meter:
             compile_machines(tasks, meter.say)
             workers = open_workers(
-                arguments.processes(arguments.workers(args.workers or "auto")), "evosearch.contest:make_context"
+                arguments.processes(arguments.workers(args.workers or "auto")),
+                "evosearch.contest:make_context",
+                (own.used(),),
             )
             pruned = prune(
                 found.program,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from evosearch.config import Language, Mutations
+from primitives import own
 from primitives.graph import canonical
 from primitives.interpreter import expansion
 from primitives.kinds import KindError
@@ -274,10 +275,17 @@ def runs_in_search(name: str) -> bool:
     return not forms & {"matrix", "oracle", "role"}
 
 
+def known(language: Language) -> tuple[str, ...]:
+    """The primitives of a search: the table's, and the user's own that its configuration names."""
+    mine = own.use(language.primitives)
+    return tuple(name for name in PRIMITIVES if name in mine or name not in own.names())
+
+
 @cache
 def vocabulary(language: Language) -> tuple[str, ...]:
     """The primitives that may be inserted: those named, or all that a search can run, in their protected form."""
     # interp and ema are the forms of mix for search; t is for bias corrections only.
-    left_out = {p.protects for p in PRIMITIVES.values()} | {"mix", "every"}
-    names = language.only or tuple(n for n, p in PRIMITIVES.items() if n not in left_out and runs_in_search(n))
+    there = known(language)
+    left_out = {PRIMITIVES[name].protects for name in there} | {"mix", "every"}
+    names = language.only or tuple(name for name in there if name not in left_out and runs_in_search(name))
     return tuple(name for name in names if name not in language.without)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from evosearch import found
 from evosearch.config import ConfigError, load
+from primitives import own
 from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
 from primitives.reference import names, reference
@@ -93,6 +95,8 @@ def place_in_run(spec: str) -> tuple[Path, str] | None:
 
 
 def _of_run(directory: Path, which: str) -> Program:
+    with contextlib.suppress(ConfigError):  # best.opt says enough
+        own.use(load(directory / "config.toml").language.primitives)
     if which == "best":
         if not (directory / "best.opt").is_file():
             raise ProgramError(found.lacks(directory, "best.opt"))

@@ -19,7 +19,7 @@ from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
-from evosearch.mutate import runs_in_search, searchable, vocabulary
+from evosearch.mutate import known, runs_in_search, searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
@@ -27,8 +27,9 @@ from evosearch.store import Row, Store
 from evosearch.tuning import Item, Plan, Tuned, tune
 from evosearch.warm import compile_machines
 from evosearch.workers import Failure, Job, WorkerError, Workers
+from primitives import own
 from primitives.bytecode import compile_program
-from primitives.program import Program
+from primitives.program import Program, calls, expressions
 from primitives.table import PRIMITIVES
 
 FULL = 30  # evolution.lag x block, over workers x batch, with which workers never wait (benchmarks/scaling.py)
@@ -47,9 +48,11 @@ class Result:
 def check(config: Config) -> None:
     """Refuse, before anything is written, what a search could not begin with; each error is one sentence."""
     check_tasks(config.proxies)
+    _check_own(config.language)
+    there = known(config.language)
     for name in (*config.language.only, *config.language.without):
-        if name not in PRIMITIVES:
-            close = difflib.get_close_matches(name, PRIMITIVES, n=1)
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else "."
             raise ConfigError(f"there is no primitive '{name}'{hint}")
     for name in config.language.only:
@@ -59,6 +62,16 @@ def check(config: Config) -> None:
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:
         _check_start(name, searchable(resolve(name)), config.language)
+
+
+def _check_own(language: Language) -> None:
+    """Refuse primitives of the user's own of which one machine would say this and another that."""
+    names = own.use(language.primitives)
+    if names:
+        from primitives.agreement import disagreements
+
+        if faults := [fault for name in names for fault in disagreements(PRIMITIVES[name])]:
+            raise own.PrimitiveError(*faults)
 
 
 def check_tasks(names: Sequence[str]) -> None:
@@ -73,6 +86,9 @@ def check_tasks(names: Sequence[str]) -> None:
 
 
 def _check_start(name: str, program: Program, limits: Language) -> None:
+    foreign = {call.op for expr in expressions(program) for call in calls(expr)} - set(known(limits))
+    if foreign:
+        raise ConfigError(f"the start '{name}' uses {min(foreign)}; name its file too, by --primitives FILE.")
     for what, value, most in (
         ("length", len(program.body), limits.max_length),
         ("states", len(program.states), limits.max_states),
@@ -220,15 +236,22 @@ def _note_machine(device: str, store: Store, say: Callable[[str], None]) -> None
 
 
 def _note_tasks(config: Config, store: Store, say: Callable[[str], None]) -> None:
-    """Record the files that tasks are made from; say so where one has changed since the run began."""
+    """Record the files that tasks and own primitives are made from; say so where one has changed since the run began."""
     now = {name: mark for name in config.proxies if (mark := proxies.digest(name))}
-    then = store.get("tasks")
+    for name in _changed("tasks", now, store):
+        say(f"note: the file of {proxies.shown(name)} has changed; rows from here on are on another task")
+    now = {name: mark for name in config.language.primitives if (mark := own.digest(name))}
+    for name in _changed("primitives", now, store):
+        say(f"note: {name} has changed; rows from here on may mean something else by its primitives")
+
+
+def _changed(kind: str, now: dict[str, str], store: Store) -> list[str]:
+    """The files whose digests are not those that the store has, which gets them when a run begins."""
+    then = store.get(kind)
     if then is None:
-        store.put("tasks", now)
-        return
-    for name, mark in now.items():
-        if then.get(name) != mark:
-            say(f"note: the file of {proxies.shown(name)} has changed; rows from here on are on another task")
+        store.put(kind, now)
+        return []
+    return [name for name, mark in now.items() if then.get(name) != mark]
 
 
 def contestants(search: Search, references: References, prologue: Prologue) -> list[Contestant]:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 
 from evosearch.workers import WorkerError
 from primitives.machines.kernels import is_compiled
+from primitives.own import use, used
 
 DTYPES = ("float32", "float64")  # trainings and fingerprints
+OWN = "--primitives"  # what follows are files of the user's own, not tasks
 
 
 def compile_machines(proxies: Sequence[str], say: Callable[[str], None], device: str = "cpu") -> None:
@@ -19,8 +21,10 @@ def compile_machines(proxies: Sequence[str], say: Callable[[str], None], device:
     missing = [dtype for dtype in DTYPES[device != "cpu" :] if not is_compiled(dtype)]
     if not missing:
         return
-    say("compiling the machines, on first use only (15 to 30 seconds)")
-    commands = [[sys.executable, "-m", "evosearch.warm", dtype, *proxies] for dtype in missing]
+    own = " with your primitives" if used() else ""
+    say(f"compiling the machines{own}, on first use only (15 to 30 seconds)")
+    names = [*proxies, OWN, *used()]
+    commands = [[sys.executable, "-m", "evosearch.warm", dtype, *names] for dtype in missing]
     running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
     try:
         for process in running:
@@ -48,7 +52,7 @@ def _compile_kernel(say: Callable[[str], None], device: str) -> None:
 
 
 def main(dtype: str, names: Sequence[str]) -> None:
-    """Compile the machine for a dtype, and with float32 what the proxies compile."""
+    """Compile the machine for a dtype, and with float32 what the proxies compile; behind OWN, own primitives."""
     from proxies.threads import pin_environment
 
     pin_environment()
@@ -58,11 +62,13 @@ def main(dtype: str, names: Sequence[str]) -> None:
     from primitives.reference import reference
     from primitives.text import show
 
+    tasks = names[: names.index(OWN)] if OWN in names else names
+    use(names[len(tasks) + 1 :])
     text = show(reference("adamw"))
     if dtype == "float64":
         fingerprints([compiled(text)])
         return
-    for name in names:
+    for name in tasks:
         measure([text], proxies.get(name), [0], [(-8,)], steps=2)
 
 

@@ -53,6 +53,11 @@ def used() -> tuple[str, ...]:
     return tuple(_entered)
 
 
+def names() -> frozenset[str]:
+    """The primitives of the table that are a user's own."""
+    return frozenset(_origin)
+
+
 def full_name(spec: str) -> str:
     """The name under which any process finds the file from any directory; that of an entry point is itself."""
     return str(Path(spec).expanduser().resolve()) if _is_file(spec) else spec
@@ -86,9 +91,7 @@ def _enter(name: str) -> None:
     for p in records:
         theirs, place = _origin.get(p.name, (mark, ""))
         if theirs != mark:
-            found.append(
-                f"{where}: {p.name} is in use already, from {place} with another text; begin a new Python, or rename it."
-            )
+            found.append(f"{where}: {p.name} is in use already, from {place}, as another text; begin a new Python.")
     if found:
         raise PrimitiveError(*found)
     enter([_completed(p) for p in records if p.name not in _origin])

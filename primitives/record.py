@@ -166,7 +166,7 @@ def _degree_faults(p: Primitive) -> Iterator[str]:
         if not np.allclose(after, 3.0**degree * before, rtol=1e-6, equal_nan=True):
             yield (
                 f"the degree of {p.name} is {degree:g} for arguments of the degrees {_listed(degrees)}, but three "
-                "times as large arguments give something else; leave `degree` out where it needs numbers without a unit."
+                "times as large arguments give something else; leave `degree` out if it wants numbers without a unit."
             )
             return
 
