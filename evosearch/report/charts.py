@@ -182,16 +182,20 @@ def _shape(shape: str, x: float, y: float) -> Html:
     return tag("path", d=paths[shape]) if shape in paths else tag("circle", cx=x, cy=y, r=4.5)
 
 
-def _legend(entries: Sequence[tuple[str, int]]) -> Html | None:
+def _legend(entries: Sequence[tuple[str, int]], shapes: bool = False) -> Html | None:
+    """What each line is, or with `shapes` each mark."""
     if not entries:
         return None
-    samples = [tag("li", _sample(style), tag("span", name)) for name, style in entries]
+    samples = [tag("li", _sample(style, shapes), tag("span", name)) for name, style in entries]
     return tag("ul", samples, class_="legend")
 
 
-def _sample(style: int) -> Html:
-    line = tag("path", d="M1 6H29", class_=f"line s{style % STYLES}")
-    return tag("svg", line, viewBox="0 0 30 12", aria_hidden="true")
+def _sample(style: int, shapes: bool) -> Html:
+    look = f"s{style % STYLES}"
+    line = tag("path", d="M1 6H29", class_="whisker" if shapes else f"line {look}")
+    shape = _shape(SHAPES[style % len(SHAPES)], 15, 6) if shapes else None
+    drawn = tag("g", line, shape, class_=f"mark {look}") if shapes else line
+    return tag("svg", drawn, viewBox="0 0 30 12", aria_hidden="true")
 
 
 def _values(title: str, x: Axis, lines: Sequence[Line]) -> Html:
@@ -243,8 +247,9 @@ def rows(
         y += ROW + SERIES * len(some)
     drawn = joined(tag("g", parts, class_="grid", aria_hidden="true"), body)
     cells = [[name, *(shown(i) for i in some)] for name, some in found]
-    heads = ["", *(name for name, _ in series)] if len(series) > 1 else ["", label]
-    legend = _legend(series) if len(series) > 1 else None
+    alone = all(len(some) == 1 for _, some in found)
+    heads = ["", label] if alone else ["", *(name for name, _ in series)]
+    legend = _legend(series, shapes=True)
     return _figure(key, title, description, drawn, (WIDTH, height), legend, table(title, heads, cells))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from evosearch.lineage import Step
@@ -32,7 +32,7 @@ def panel(facts: Facts) -> Html:
     bred = plural(len(steps) - 1, "mutation")
     end = called(steps[-1].number)
     intro = f"{bred} from the start to {end}. A gain is the score less the parent's, each over all its seeds."
-    return joined(tag("p", intro), _picture(steps, changes), tag("ol", items, class_="tree"))
+    return joined(tag("p", intro), _picture(steps, changes, opened), tag("ol", items, class_="tree"))
 
 
 def gains(steps: Sequence[Step]) -> list[float | None]:
@@ -44,18 +44,21 @@ def gains(steps: Sequence[Step]) -> list[float | None]:
     return found
 
 
-def _picture(steps: Sequence[Step], changes: Sequence[float | None]) -> Html:
+def _picture(steps: Sequence[Step], changes: Sequence[float | None], marked: Collection[int]) -> Html:
+    """The line, with a mark for each step that stands open below."""
     known = [(i, step) for i, step in enumerate(steps) if step.score is not None]
     marks = [
         Mark(f"{called(step.number)}: {signed(step.score or 0.0)}", float(i), step.score or 0.0, 1, href=f"#step-{i}")
         for i, step in known
+        if i in marked
     ]
+    few = "." if len(marked) == len(steps) else "; only those with the largest gains have one."
     line = Line("score", [float(i) for i, _ in known], [step.score or 0.0 for _, step in known], 1)
     rows = [[called(s.number), s.mutation, _shown(s.score), _shown(changes[i])] for i, s in enumerate(steps)]
     return chart(
         "descent",
         "Score along the descent",
-        "From the start on the left to the best program on the right; each point leads to its mutation.",
+        "From the start on the left to the best program on the right; each point leads to its mutation" + few,
         Axis("mutations from the start", whole=True),
         Axis("score, gain over the bar", near=(0.0,)),
         lines=[line],
@@ -72,7 +75,7 @@ def _step(facts: Facts, i: int, gain: float | None, opened: bool) -> Html:
     """What a mutation took away and put in; of the start its whole text."""
     step = facts.descent[i]
     tone = "" if gain is None or abs(gain) < LITTLE else "up" if gain > 0 else "down"
-    heading: list[Child] = [tag("span", called(step.number), class_="name"), tag("span", step.mutation)]
+    heading: list[Child] = [tag("span", called(step.number), class_="name"), tag("span", step.mutation if i else "")]
     if step.score is not None:
         heading.append(tag("span", f"score {signed(step.score)}", class_="score"))
     if gain is not None:

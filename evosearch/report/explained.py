@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evosearch import inspecting
@@ -27,6 +28,8 @@ GLANCE = (
     "bounds",
     "hazards",
 )  # of a program of the front
+
+NARROW = 92  # characters at which a terminal's line may have been broken
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,22 @@ def _lines(shown: Shown) -> list[Html]:
     lines = shown.lines()
     text = next((i for i, line in enumerate(lines) if line.startswith("def ")), len(lines))
     code = "\n".join(lines[text:])
-    found = [tag("p", line) for line in lines[:text]]
+    found = [tag("p", line) for line in unbroken(lines[:text])]
     return [*found, scrolling("Program text", tag("pre", tag("code", code)))] if code else found
+
+
+def unbroken(lines: Sequence[str]) -> list[str]:
+    """Lines that a terminal broke put together: the next word would not have fitted, and no sentence had ended."""
+    found: list[str] = []
+    last, full = "", False
+    for line in lines:
+        word = line.split(" ", 1)[0]
+        if found and full and len(last) + len(word) >= NARROW:
+            found[-1] += f" {line.strip()}"
+        else:
+            found.append(line)
+        last, full = line, not line.endswith(".")
+    return found
 
 
 def _responses(found: Explained) -> Html:

@@ -40,7 +40,7 @@ def _last(facts: Facts) -> Html:
     heads = [
         "program",
         "score",
-        *(f"loss on {proxies.shown(t)}" for t in tasks),
+        *map(proxies.shown, tasks),
         "lr",
         "length",
         "states",
@@ -63,7 +63,11 @@ def _last(facts: Facts) -> Html:
         details(line.name, program_text(replace(readable(parse(line.text)), name="program", doc="")), class_="values")
         for line in facts.lines
     ]
-    return joined(tag("p", intro), table("The last table", heads, body), details("Their texts", texts))
+    return joined(
+        tag("p", intro),
+        table("The last table: score, then the loss on each task", heads, body),
+        details("Their texts", texts),
+    )
 
 
 def _validation(facts: Facts) -> Html:
@@ -105,9 +109,9 @@ def _tier(key: str, title: str, found: Validation, tier: Tier, judged: tuple[Sta
     means = rows(
         f"{key}-mean",
         f"{title}: mean gain",
-        f"Candidates with a full line of their colour, controls with another. Tasks: {tasks}; {tier.past.shown()}.",
+        f"Tasks: {tasks}; {tier.past.shown()}.",
         f"mean gain over {found.bar}",
-        [("mean gain", 1)],
+        [("candidates", 1), ("controls", 2)],
         [(s.name, [Interval(s.gain.mean, s.gain.low, s.gain.high, style)]) for s, style in everybody],
         _interval,
     )
@@ -125,7 +129,7 @@ def _tier(key: str, title: str, found: Validation, tier: Tier, judged: tuple[Sta
         [(proxies.shown(task), _on(k, shown, styles)) for k, task in enumerate(tier.losses.tasks)],
         _interval,
     )
-    return tag("div", means, by_task, class_="charts")
+    return tag("div", means, by_task, class_="charts wide")
 
 
 def _on(k: int, shown: Sequence[Standing], styles: Sequence[int]) -> list[Interval]:

@@ -33,8 +33,8 @@ def curves(facts: Facts, subjects: Sequence[Subject], found: Sequence[OnTask] | 
     intro = (
         f"Validation loss on the tasks of the search, geometric means of {CURVE_SEEDS} trainings with 95 % intervals. "
         f"Everybody was trained at {len(found[0].rates[0].xs)} learning rates on {RATE_SEEDS} seeds, and at the best "
-        "of these on others, which nothing else ever used. A program is on its own tasks here: that it looks good says "
-        "nothing of others."
+        "of these on others, none of which a search ever uses. A program is on its own tasks here: that it looks good "
+        "says nothing of others."
     )
     return joined(tag("p", intro), tag("div", pictures, class_="charts"), _ends(subjects, found))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import numpy as np
 
 from evosearch import directory, validation
 from evosearch.contenders import Contender
+from evosearch.evaluate import Measured
 from evosearch.funnel import Losses
 from evosearch.ledger import Past
+from evosearch.store import Row
 from evosearch.validation import Plan, Tier, Validation
 from primitives.reference import reference
 from primitives.text import show
@@ -117,3 +121,19 @@ def interrupted(run: Path, other: Path, candidates: int) -> Path:
     old.close()
     new.close()
     return other
+
+
+def with_descendants(run: Path, generations: int) -> None:
+    """Give a run a best program that descends from the start by so many mutations, each a little better."""
+    _, store = directory.reopen(run)
+    start = store.row(-1)
+    stages = [stage for stage in start.measured.stages if stage.kind == "full"]
+    first, parent = store.count(), -1
+    for k in range(generations):
+        losses = [[[loss * math.exp(-0.005 * (k + 1)) for loss in row] for row in stage.losses] for stage in stages]
+        better = tuple(replace(s, losses=tuple(map(tuple, rows))) for s, rows in zip(stages, losses, strict=True))
+        text = re.sub(r"0\.\d+", f"0.5{k}", start.bred.text, count=1)
+        bred = replace(start.bred, number=first + k, text=text, mutation="resample", fingerprint=f"{k:032x}")
+        store.add([Row(bred, parent, False, Measured(better))])
+        parent = first + k
+    store.close()

@@ -21,7 +21,7 @@ from evosearch.report.descent import gains
 from evosearch.report.facts import gather, subjects
 from evosearch.store import Row, Store
 from primitives.program import Program
-from tests.evosearch.pages import Element, Page, interrupted, validated, with_random
+from tests.evosearch.pages import Element, Page, interrupted, validated, with_descendants, with_random
 from tests.evosearch.small import SMALL, search
 
 PANELS = ["overview", "search", "best", "verdicts", "front", "tree", "curves", "rates", "failures", "reproduce"]
@@ -166,17 +166,30 @@ def test_every_program_of_the_front_opens_with_text_formula_and_properties(whole
         assert "Adaptive, momentum" in program.text
 
 
-def test_the_tree_shows_each_mutation_with_what_it_changed_and_its_gain(whole, run):
+def test_the_tree_shows_each_mutation_with_what_it_changed_and_its_gain(run):
+    with_descendants(run, 4)
     found = gather(run, print)
-    tree = whole.section("tree")
+    assert [step.mutation for step in found.descent] == ["start", *["resample"] * 4]
+    tree = reported(run, "--quick").section("tree")
     steps = [d for d in tree.all("details") if d.get("class") == "step"]
     assert len(steps) == len(found.descent)
     changes = gains(found.descent)
     for step, shown, gain in list(zip(found.descent, steps, changes, strict=True))[1:]:
         assert [e.text for e in shown.all("del")] == [f"− {' '.join(line.split())}" for line in step.removed]
         assert [e.text for e in shown.all("ins")] == [f"+ {' '.join(line.split())}" for line in step.added]
-        if gain is not None:
-            assert f"gain {gain:+.3f}".replace("-", "−") in shown.all("summary")[0].text
+        assert gain == pytest.approx(0.005, abs=1e-3)
+        assert f"gain {gain:+.3f}" in shown.all("summary")[0].text
+        assert shown.all("b")[0].text == re.findall(r"0\.\d+", step.removed[0])[0], "what differs is marked"
+
+
+def test_a_long_descent_opens_only_what_matters(run):
+    with_descendants(run, 30)
+    tree = reported(run, "--quick").section("tree")
+    steps = [d for d in tree.all("details") if d.get("class") == "step"]
+    assert len(steps) == 31
+    opened = [d for d in steps if "open" in d.attributes]
+    assert 3 <= len(opened) <= 14
+    assert {f"#{d.get('id')}" for d in opened} == {a.get("href") for a in tree.all("svg")[0].all("a")}
 
 
 def test_gains_are_against_the_parent():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evosearch.cli import main
-from tests.evosearch.pages import validated, with_random
+from tests.evosearch.pages import validated, with_descendants, with_random
 from tests.evosearch.small import search
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -28,6 +28,7 @@ def path(tmp_path_factory) -> Path:
     run = search(tmp_path_factory.mktemp("run") / "run").directory
     validated(run, 0.2)
     with_random(run)
+    with_descendants(run, 50)
     assert main(["report", str(run)]) == 0
     return run / "report.html"
 

@@ -17,6 +17,7 @@ from evosearch.report import mathml as mathematics
 from evosearch.report.axes import Axis, scale, short
 from evosearch.report.charts import Interval, Line, Mark, chart, rows
 from evosearch.report.difference import difference
+from evosearch.report.explained import unbroken
 from evosearch.report.history import Moment, history, thinned
 from evosearch.report.markup import Html, joined, scrolling, table, tag
 from evosearch.run import kept_references
@@ -200,3 +201,11 @@ def test_one_pass_over_the_store_finds_what_the_search_knows(tmp_path, again):
     assert found.passed == sum(entry.bred.number >= 0 for entry in archive.complete)
     assert found.moments[0].candidates == 0
     assert found.moments[-1][1:] == (archive.front()[0].bred.number, archive.front()[0].score)
+
+
+def test_lines_that_a_terminal_broke_are_put_together():
+    long = "It does not commute with rotations of a tensor's coordinates or rotations of a matrix from left and"
+    assert unbroken([long, "right: a run shows it."]) == [f"{long} right: a run shows it."]
+    apart = ["adaptive: yes, momentum: yes", "past gradients reach the direction through m"]
+    assert unbroken(apart) == apart
+    assert unbroken([f"{long} right.", "Another sentence."]) == [f"{long} right.", "Another sentence."]
