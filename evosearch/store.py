@@ -162,7 +162,7 @@ def _create(path: Path) -> None:
 
 def _open(path: Path, check: bool) -> sqlite3.Connection:
     """A connection to a store of this version, whose pages are read through where `check` says so."""
-    with _sentences(path):
+    with _sentences(path), _readable(path):
         # Where nothing can be written SQLite cannot even read, unless it is told that nobody else writes.
         still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
         name = f"{path.absolute().as_uri()}?{'immutable=1' if still else 'mode=rw'}"
