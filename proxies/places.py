@@ -60,4 +60,7 @@ def digest(name: str) -> str | None:
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().resolve()
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle, null bytes
+        raise TaskError(f"'{path[:60]}' is no path ({str(error).rstrip('.')[:60]}).") from error

@@ -58,6 +58,16 @@ def test_ten_megabytes_are_refused_at_once(text, tmp_path):
         assert len(str(refused.value)) < 1000
 
 
+FOUND = (("names and times", 1, 3968), ("store", 1, 680), ("expression", 0, 76), ("expression", 0, 115))
+
+
+@pytest.mark.parametrize(("name", "seed", "i"), FOUND)
+def test_what_the_long_form_has_found(name, seed, i, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [reader] = [reader for reader in readers(tmp_path) if reader.name == name]
+    outcome(reader, random.Random(f"{seed} {name} {i}"))
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_inputs():
     command = [sys.executable, "-W", "error", "-m", "tests.fuzz.test_fuzz", "100000", "1"]
