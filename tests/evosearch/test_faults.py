@@ -21,7 +21,7 @@ from evosearch import directory, files, stopping, store
 from evosearch.cli import main
 from evosearch.config import to_toml
 from evosearch.mistakes import StoreError
-from tests.evosearch.faults import CHEAP, Siege, plan, rows_or_none
+from tests.evosearch.siege import CHEAP, Siege, plan, rows_or_none
 from tests.evosearch.small import rows, search
 
 ROOT = Path(__file__).parents[2]

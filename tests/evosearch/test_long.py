@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from evosearch.config import Config
-from tests.evosearch.faults import CHEAP, Siege, plan, rows_or_none
+from tests.evosearch.siege import CHEAP, Siege, plan, rows_or_none
 from tests.evosearch.small import rows, search
 
 pytestmark = pytest.mark.slow

@@ -27,7 +27,7 @@ from evosearch.tables import search_facts
 from primitives.reference import names, reference
 from primitives.text import parse, problems, show
 from proxies.places import place_of
-from tests.evosearch.faults import CHEAP
+from tests.evosearch.siege import CHEAP
 from tests.evosearch.small import search
 from tests.fuzz.inputs import JSON, TOKENS, spoilt, spoilt_bytes
 
