@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from evosearch import address
@@ -144,6 +145,9 @@ class RayCluster:
             ray.shutdown()
             if self._session:
                 shutil.rmtree(self._session, ignore_errors=True)
+                latest = Path(self._session).with_name("session_latest")
+                if not latest.exists():  # the link to what was removed
+                    latest.unlink(missing_ok=True)
 
 
 def _connect(n: int, environment: Mapping[str, str]) -> str:
