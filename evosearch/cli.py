@@ -26,10 +26,12 @@ COMMANDS = {
     "compare": "compare:compare",
     "validate": "validate:validate",
     "report": "report.command:report",
+    "status": "status:status",
+    "stop": "stop:stop",
     "proxies": "suite:list_proxies",
 }
 """Where in this package each command is; only what is asked for is imported. It gives an exit code, or None for 0."""
-WITHOUT_TRAINING = ("list", "inspect", "simplify", "same", "export")  # and without torch, unless they ask for it
+WITHOUT_TRAINING = ("list", "inspect", "simplify", "same", "export", "stop")  # without torch, unless they ask for it
 
 EXAMPLES = """\
 PROGRAM is a reference name (lion, recommended_default), a file (my.opt), or a program of a run: DIR:best, DIR:17
@@ -86,6 +88,13 @@ def parser() -> Parser:
     report.add_argument("directory", metavar="DIR", help="the directory of the run")
     report.add_argument("-o", "--output", metavar="FILE", help="the file to write (default DIR/report.html)")
     report.add_argument("--quick", action="store_true", help="without the trainings that learning curves take")
+    status = commands.add_parser("status", help="how a search stands, under way or ended, seen from another terminal")
+    status.add_argument("directory", metavar="DIR", help="the directory of the run")
+    status.add_argument("--watch", action="store_true", help="go on until the search ends")
+    status.add_argument("--json", action="store_true", help="as JSON; with --watch a line for each look")
+    stop = commands.add_parser("stop", help="end a search that is under way, as Ctrl-C does; all committed is kept")
+    stop.add_argument("directory", metavar="DIR", help="the directory of the run")
+    stop.add_argument("--no-wait", action="store_true", help="ask only, do not wait until it has ended")
     tasks = commands.add_parser("proxies", help="the tasks that programs are judged on: by tier, with size and cost")
     tasks.add_argument(
         "names", nargs="*", metavar="NAME", help="only these; a group ('suite', 'selection'), your own (FILE.py)"

@@ -14,9 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
-from evosearch import arguments, directory
+from evosearch import arguments, directory, stopping
 from evosearch import run as running
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
+from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
 from evosearch.store import Store
@@ -86,16 +87,24 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
     progress = Progress(console, path, store.count(), programs, until, began)
     workers = None
     try:
-        with progress:
+        with stopping.heed(path / stopping.REQUEST), progress:
             processes = arguments.processes(config.workers if config.device == "cpu" else 1)
             workers = open_workers(processes, "evosearch.breed:make_context", (config,))
             result = running.go(
-                config, path, store, workers, programs=programs, until=until, say=progress.say, watch=progress.watch
+                config,
+                path,
+                store,
+                Heeding(workers),
+                programs=programs,
+                until=until,
+                say=progress.say,
+                watch=progress.watch,
             )
         show_result(console, result, config)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         console.print(f"\nStopped; {store.count()} candidates are saved. Go on with: evosearch resume {path}")
-        raise
+        if not isinstance(end, stopping.Requested):
+            raise
     finally:
         _note_time(store, began)
         store.close()

@@ -43,8 +43,8 @@ def create(directory: Path, config: Config) -> Store:
     return store
 
 
-def reopen(directory: Path, *, drive: bool = False) -> tuple[Config, Store]:
-    """The configuration and the store of a run directory, to read or to go on with (`drive`).
+def reopen(directory: Path, *, drive: bool = False, look: bool = False) -> tuple[Config, Store]:
+    """The configuration and the store of a run directory: to read, to go on with (`drive`), or for a `look`.
 
     StoreError where it is not one, or another driver is at work; ConfigError where config.toml was spoilt or changed.
     """
@@ -52,7 +52,7 @@ def reopen(directory: Path, *, drive: bool = False) -> tuple[Config, Store]:
         raise StoreError(
             f"{directory} is not a run directory; `evosearch run --out DIR` begins one in a new directory."
         )
-    store = Store(directory / "store.sqlite", drive=drive)
+    store = Store(directory / "store.sqlite", drive=drive, look=look)
     try:
         config = _kept(directory / CONFIG, store)
         own.use(config.language.primitives)

@@ -6,7 +6,11 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
+
+DRIVER = "driver.lock"  # of a run's directory
+PATIENCE = 3  # times that a lock is tried: whoever asks for its holder has it for a moment
 
 
 def write(path: Path, text: str) -> None:
@@ -43,7 +47,7 @@ class Lock:
             os.close(self._file)
         with contextlib.suppress(OSError):  # a full disk; who holds it is only told to others
             os.ftruncate(self._file, 0)
-            os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            os.write(self._file, f"{this_process()}\n".encode())
 
     def release(self) -> None:
         """Remove the file and let go; a second time does nothing."""
@@ -54,14 +58,44 @@ class Lock:
             self._file = -1
 
 
+def this_process() -> str:
+    """How a lock tells who holds it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def holder(path: Path) -> str:
+    """Who holds the lock of a file, as it was told; empty where nobody does. Nothing is written."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        told = os.read(file, 200).decode(errors="replace").strip() or "another process"
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # it is held, or the file system knows no locks and only the file tells
+        return told
+    finally:
+        os.close(file)
+    return ""
+
+
+def driver(directory: Path) -> str:
+    """The process that drives the search of a run directory; empty where none does."""
+    return holder(directory / DRIVER)
+
+
 def _lock(file: int) -> None:
     """Lock an open file; where the file system knows no locks, go on without."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return
+    for left in reversed(range(PATIENCE)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(0.01)
+        except OSError:
+            return
 
 
 def _same(file: int, path: Path) -> bool:

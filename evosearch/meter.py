@@ -85,3 +85,14 @@ class Counted:
 
     def close(self) -> None:
         self.workers.close()
+
+
+class Heeding:
+    """Workers between whose results it is looked whether another process asks for the end."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.workers, self.size, self.submit, self.close = workers, workers.size, workers.submit, workers.close
+
+    def next(self, timeout: float | None = None) -> Done | None:
+        stopping.check()
+        return self.workers.next(timeout)

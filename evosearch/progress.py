@@ -104,16 +104,12 @@ class Progress:
     def now(self) -> View:
         """The view, with the times of this moment."""
         view, now = self.view, time.monotonic()
-        left, part = None, None
+        gone, left, part = now - self.began, None, None
         if view.doing in (SEARCHING, REPLAYING):
-            if self.programs:
-                part = view.generated / self.programs
-            if self.programs and view.speed is not None:
-                left = max(0.0, (self.programs - view.generated) / view.speed[0] - (now - self.at))
-            if self.until is not None:
-                left = max(0.0, min(self.until - now, self.until - now if left is None else left))
-                part = max(part or 0.0, (now - self.began) / max(1e-3, self.until - self.began))
-        return replace(view, gone=now - self.began, left=left, part=part)
+            until = None if self.until is None else self.until - now
+            done = view.generated + (view.speed[0] * (now - self.at) if view.speed else 0.0)
+            left, part = live.ahead(done, self.programs, view.speed, gone, until)
+        return replace(view, gone=gone, left=left, part=part)
 
 
 def show_result(console: Console, result: Result, config: Config) -> None:

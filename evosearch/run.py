@@ -17,6 +17,7 @@ from evosearch.baseline import bar, baseline, baselines
 from evosearch.breed import Bred
 from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
+from evosearch.files import this_process
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
 from evosearch.mutate import known, runs_in_search, searchable, vocabulary
@@ -34,6 +35,7 @@ from primitives.table import PRIMITIVES
 
 FULL = 30  # evolution.lag x block, over workers x batch, with which workers never wait (benchmarks/scaling.py)
 FINAL_SHARE = 0.08  # of a time budget, kept for the last table
+SEARCHING, MEASURING, DONE = "searching", "measuring", "finished"  # what a driver notes for those who look on
 
 
 @dataclass(frozen=True)
@@ -218,12 +220,24 @@ def go(
             directory.write_best(path, search.archive, config)
         watch(search)
 
+    note = _noted(store, search.stored, programs, until)
+    note(SEARCHING)
     search.run(programs, lambda: until is not None and time.monotonic() >= until, after_block)
     directory.write_best(path, search.archive, config)
+    note(MEASURING)
     say("measuring the best programs and the baselines on fresh seeds")
     lines = compete(contestants(search, references, prologue), config, prologue.train)
     store.put("final", to_json(lines))
+    note(DONE)
     return Result(path, lines, search)
+
+
+def _noted(store: Store, stored: int, programs: int, until: float | None) -> Callable[[str], None]:
+    """Keeps in the store what is being done, by whom, from where and to where."""
+    now = time.time()
+    ends = None if until is None else now + until - time.monotonic()
+    session = {"driver": this_process(), "at": now, "from": stored, "programs": programs, "ends": ends}
+    return lambda doing: store.put("session", {**session, "doing": doing})
 
 
 def _note_machine(device: str, store: Store, say: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ After the first signal a command saves and closes; a signal that comes while it 
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -12,9 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REQUEST = "stop"  # the file in a run's directory that asks its driver to end
+EVERY = 0.5  # seconds between two looks for it
 GRACE = 10.0  # seconds after a signal in which others are left out; after that one ends what may hang
 
 
@@ -25,10 +29,16 @@ class Stopped(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
 
 
+class Requested(KeyboardInterrupt):
+    """Another process asked this one to end, by a file."""
+
+
 @dataclass
 class _Asked:
     number: int = 0  # the signal; 0: none came
     at: float = 0.0  # time.monotonic
+    file: Path | None = None  # that would ask
+    after: float = 0.0  # time.monotonic of the next look for it
 
 
 _asked = _Asked()
@@ -65,10 +75,29 @@ def orderly() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
+@contextmanager
+def heed(file: Path) -> Iterator[None]:
+    """Inside a `with`, `check` also looks for a file by which another process asks; one that is older means nothing."""
+    with contextlib.suppress(OSError):
+        file.unlink()
+    _asked.file = file
+    try:
+        yield
+    finally:
+        _asked.file = None
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 def check() -> None:
-    """Raise Stopped where one was raised inside a destructor or a callback, which loses exceptions."""
+    """Raise Stopped where one was raised inside a destructor or a callback, which loses exceptions; or Requested."""
     if _asked.number:
         raise Stopped(_asked.number)
+    now = time.monotonic()
+    if _asked.file is not None and now >= _asked.after:
+        _asked.after = now + EVERY
+        if _asked.file.exists():
+            raise Requested(str(_asked.file))
 
 
 def exit_code() -> int:

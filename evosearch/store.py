@@ -16,7 +16,7 @@ from typing import Any
 
 from evosearch.breed import Bred
 from evosearch.evaluate import Measured
-from evosearch.files import Lock
+from evosearch.files import DRIVER, Lock, driver
 from evosearch.mistakes import StoreError
 from evosearch.rows import Row, from_sql, sealed, to_sql, whole
 
@@ -53,10 +53,10 @@ class Store:
     """The file `store.sqlite` of a run directory. Whatever is wrong with it is a StoreError, and it is left as it is.
 
     One driver alone may write: it makes the store (`create`) or takes it over (`drive`), and holds a lock until it
-    closes the store or dies. Others read meanwhile.
+    closes the store or dies. Others read meanwhile; who only looks (`look`) leaves no trace of it.
     """
 
-    def __init__(self, path: Path, *, create: bool = False, drive: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, drive: bool = False, look: bool = False) -> None:
         if create and path.exists():
             raise StoreError(f"{path} exists already; use `evosearch resume`.")
         if not create and not path.is_file():
@@ -66,7 +66,7 @@ class Store:
         try:
             if create:
                 _create(path)
-            self.connection = _open(path, drive)
+            self.connection = _look(path) if look else _open(path, drive)
         except BaseException:
             if self.lock is not None:
                 self.lock.release()
@@ -123,6 +123,21 @@ class Store:
         """How many of them were trained: those not met before, or measured again."""
         return self._count("number >= 0 AND stages != ''")
 
+    def passed(self, first: int, end: int) -> Iterator[Row]:
+        """Of these rows those that a ranking needs: programs that passed every hurdle, and known ones on more seeds."""
+        ended = """stages LIKE '%"end": ["ok", ""]}' OR (known AND stages LIKE '%"end": ["ok"%')"""
+        return self._rows(f"number >= ? AND number < ? AND ({ended})", (first, end))
+
+    def tally(self, first: int, end: int) -> list[tuple[str, bool, str, int]]:
+        """How many of these rows are alike in status, in whether they were known, and in how their trainings ended."""
+        ended = """IIF(known OR stages = '', 'ok', substr(stages, instr(stages, '"end": ["') + 9))"""
+        query = f"""
+            SELECT status, known, substr(ended, 1, instr(ended || '"', '"') - 1) AS ended, COUNT(*)
+            FROM (SELECT status, known, {ended} AS ended FROM candidates WHERE number >= ? AND number < ?)
+            GROUP BY 1, 2, 3"""
+        with _sentences(self.path):
+            return [(a, bool(b), c, n) for a, b, c, n in self.connection.execute(query, (first, end))]
+
     def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
         with _sentences(self.path), _readable(self.path):
             found = self.connection.execute(f"SELECT * FROM candidates WHERE {where} ORDER BY number", values)
@@ -138,7 +153,7 @@ class Store:
 def _driver_lock(path: Path) -> Lock:
     """The lock of a run directory; StoreError at once where another process drives it."""
     try:
-        return Lock(path.with_name("driver.lock"))
+        return Lock(path.with_name(DRIVER))
     except BlockingIOError as error:
         raise StoreError(
             f"{path.parent} belongs to a search that is under way ({error.strerror}); wait for it or stop it first."
@@ -178,6 +193,22 @@ def _open(path: Path, check: bool) -> sqlite3.Connection:
                 [(found,)] = connection.execute("PRAGMA quick_check(1)")
                 if found != "ok":
                     raise sqlite3.DatabaseError(" ".join(found.split()))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _look(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; where nobody else has the file open, one that does not even lock it."""
+    with _sentences(path):
+        alone = not path.with_name(path.name + "-wal").exists() and not driver(path.parent)
+        name = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
+        connection = sqlite3.connect(name, uri=True, timeout=PATIENCE)
+        try:
+            [(version,)] = connection.execute("PRAGMA user_version")
+            if version != VERSION:
+                raise StoreError(_of_another(path, version))
         except BaseException:
             connection.close()
             raise

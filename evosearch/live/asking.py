@@ -10,6 +10,7 @@ import sys
 import time
 
 from evosearch.live.view import Explained
+from primitives import own
 
 SHARE = 0.05  # of one core, at low priority, that goes into the search for relatives
 SERVE = "from evosearch.live.explain import serve; serve()"
@@ -64,7 +65,7 @@ class Asking:
             assert self._process.stdout is not None
             os.set_blocking(self._process.stdout.fileno(), False)
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([text, nearest]).encode() + b"\n")
+        self._process.stdin.write(json.dumps([text, nearest, own.used()]).encode() + b"\n")
         self._process.stdin.flush()
         self._waiting = True
         if nearest:

@@ -10,6 +10,7 @@ import sys
 import time
 
 from evosearch.live.view import Explained
+from primitives import own
 from primitives.algebra.relatives import relatives
 from primitives.analysis.formula import formula
 from primitives.readable import readable
@@ -37,11 +38,14 @@ def explained(text: str, nearest: bool = True, seconds: float = SECONDS) -> Expl
 
 
 def serve() -> None:
-    """Answer questions, [text, nearest] in a line of JSON each, until nobody asks any more; at low priority."""
+    """Answer questions, [text, nearest, own primitives] in a line of JSON each, at low priority, until none come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks
     os.nice(NICE)
     for line in sys.stdin:
-        began, (text, nearest) = time.process_time(), json.loads(line)
-        found = explained(text, nearest, SECONDS * 3)  # who yields to others waits for a core
+        began, (text, nearest, files) = time.process_time(), json.loads(line)
+        found = Explained()
+        with contextlib.suppress(Exception):
+            own.use(files)
+            found = explained(text, nearest, SECONDS * 3)  # who yields to others waits for a core
         answer = [text, found.formula, found.nearest, time.process_time() - began if nearest else 0.0]
         print(json.dumps(answer), flush=True)

@@ -227,6 +227,7 @@ def _best(view: View, width: int, room: Room, ascii_only: bool) -> list[Line]:
     found += [((line, ""),) for line in _first(wrapped, room.formula)]
     if explained and explained.nearest:
         found += [((line, FAINT),) for line in _wrapped(explained.nearest, width, "  ", room.nearest)]
+    found += [((line, ""),) for line in _wrapped(view.verdict, width, "  ", room.nearest)]
     return found
 
 
@@ -292,4 +293,4 @@ def _cut(line: Line, width: int, ascii_only: bool) -> Line:
 
 
 def _ascii(text: str) -> str:
-    return text.replace("…", "...").encode("ascii", "replace").decode()
+    return text.replace("…", "...").replace("±", "+-").encode("ascii", "replace").decode()

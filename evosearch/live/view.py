@@ -65,6 +65,7 @@ class View:
     front: tuple[Member, ...] = ()  # the best first, then the best of the shorter ones
     best: Member | None = None
     explained: Explained | None = None  # the best program
+    verdict: str = ""  # of the last table on the best program
 
     @property
     def hit_rate(self) -> float:
@@ -118,6 +119,20 @@ class Speed:
         (then, *before), (now, *after) = self._seen[0], self._seen[-1]
         generated, trained = ((b - a) / (now - then) for a, b in zip(before, after, strict=True))
         return (generated, trained) if generated > 0 else None
+
+
+def ahead(
+    done: float, programs: int, speed: tuple[float, float] | None, gone: float, until: float | None
+) -> tuple[float | None, float | None]:
+    """Seconds left, and the part that is done, of `programs` (0: no end) or of the time `gone` and still to go."""
+    left, part = None, None
+    if programs:
+        part = min(1.0, done / programs)
+        left = None if speed is None else max(0.0, (programs - done) / speed[0])
+    if until is not None:
+        left = max(0.0, until if left is None else min(left, until))
+        part = max(part or 0.0, gone / max(1e-3, gone + until))
+    return left, part
 
 
 def sampled(moments: Sequence[Moment], candidates: int, columns: int) -> list[float | None]:
