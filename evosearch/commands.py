@@ -8,6 +8,7 @@ import dataclasses
 import re
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from evosearch import arguments, directory, stopping
 from evosearch import run as running
+from evosearch.callbacks import Callback, Watch
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
@@ -32,10 +34,10 @@ def run(args: argparse.Namespace) -> None:
     began = time.monotonic()
     config = _configured(args)
     running.check(config)
-    _check_device(config.device)
+    check_device(config.device)
     path = Path(args.out) if args.out else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     store = directory.create(path, config)
-    _go(config, path, store, config.programs, config.budget, began)
+    drive(config, path, store, config.programs, config.budget, began)
 
 
 def resume(args: argparse.Namespace) -> None:
@@ -45,17 +47,17 @@ def resume(args: argparse.Namespace) -> None:
     config, store = directory.reopen(path, drive=True)
     try:
         running.check_tasks(config.proxies)
-        _check_device(config.device)
-        programs, budget = _extended(args, path, config, store.count())
+        check_device(config.device)
+        programs, budget = extended(args.programs, args.budget, path, config, store.count())
         if args.workers is not None:
             config = dataclasses.replace(config, workers=arguments.workers(args.workers)).check()
     except BaseException:
         store.close()
         raise
-    _go(config, path, store, programs, budget, began)
+    drive(config, path, store, programs, budget, began)
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     """Refuse a device that is not there, before anything is written."""
     if device != "cpu":
         from primitives.machines.gpu_driver import problem
@@ -64,27 +66,38 @@ def _check_device(device: str) -> None:
             raise ConfigError(f"{reason}; use --device cpu.")
 
 
-def _extended(args: argparse.Namespace, path: Path, config: Config, done: int) -> tuple[int, float]:
-    """Up to how many candidates, or for how many seconds, a resumed search goes on."""
+def extended(more: str | None, longer: str | None, path: Path, config: Config, done: int) -> tuple[int, float]:
+    """Up to how many candidates, or for how many seconds, a resumed search goes on, by its two options."""
     programs, budget = config.programs, config.budget
-    if args.programs is not None:
-        if not re.fullmatch(r"\+?\d+", args.programs):
+    if more is not None:
+        if not re.fullmatch(r"\+?\d+", more):
             raise ConfigError("--programs of resume is +N candidates more, or N in all.")
-        programs = int(args.programs) + (done if args.programs.startswith("+") else 0)
+        programs = int(more) + (done if more.startswith("+") else 0)
         if programs < max(done, 1):
             raise ConfigError(f"{path} has {done} candidates already; --programs can only add to them.")
         budget = 0.0
-    if args.budget is not None:
-        programs, budget = (programs if args.programs else 0), arguments.seconds(args.budget.removeprefix("+"))
-    if args.programs is None and args.budget is None and not budget and programs <= done:
+    if longer is not None:
+        programs, budget = (programs if more else 0), arguments.seconds(longer.removeprefix("+"))
+    if more is None and longer is None and not budget and programs <= done:
         raise ConfigError(f"{path} is complete with {done} candidates; extend it with --programs +N or --budget +TIME.")
     return programs, budget
 
 
-def _go(config: Config, path: Path, store: Store, programs: int, budget: float, began: float) -> None:
+def drive(
+    config: Config,
+    path: Path,
+    store: Store,
+    programs: int,
+    budget: float,
+    began: float,
+    *,
+    console: Console = console,
+    callbacks: Sequence[Callback] = (),
+) -> None:
     """Search with progress; Ctrl-C, SIGTERM and a closed terminal leave everything committed and say how to go on."""
     until = began + budget * (1 - running.FINAL_SHARE) if budget else None
     progress = Progress(console, path, store.count(), programs, until, began)
+    watch = Watch(progress.watch, callbacks)
     workers = None
     try:
         with stopping.heed(path / stopping.REQUEST), progress:
@@ -98,7 +111,7 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
                 programs=programs,
                 until=until,
                 say=progress.say,
-                watch=progress.watch,
+                watch=watch, stop=watch.asked,
             )
         show_result(console, result, config)
     except KeyboardInterrupt as end:
@@ -106,6 +119,7 @@ def _go(config: Config, path: Path, store: Store, programs: int, budget: float, 
         if not isinstance(end, stopping.Requested):
             raise
     finally:
+        watch.close()
         _note_time(store, began)
         store.close()
         if workers is not None:

@@ -50,6 +50,11 @@ class Result:
 def check(config: Config) -> None:
     """Refuse, before anything is written, what a search could not begin with; each error is one sentence."""
     check_tasks(config.proxies)
+    check_language(config)
+
+
+def check_language(config: Config) -> None:
+    """Refuse primitives and starts that a search could not begin with."""
     _check_own(config.language)
     there = known(config.language)
     for name in (*config.language.only, *config.language.without):
@@ -201,8 +206,9 @@ def go(
     until: float | None,
     say: Callable[[str], None] = lambda text: None,
     watch: Callable[[Search], None] = lambda search: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Run or go on until `programs` are committed or the clock (time.monotonic) passes `until`; then the table."""
+    """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; the table."""
     enough = FULL * workers.size * config.scoring.batch
     if config.evolution.lag * config.evolution.block < enough / 3:
         say(f"note: workers will idle at times; evolution.lag x block of {enough} would keep them busy")
@@ -222,7 +228,7 @@ def go(
 
     note = _noted(store, search.stored, programs, until)
     note(SEARCHING)
-    search.run(programs, lambda: until is not None and time.monotonic() >= until, after_block)
+    search.run(programs, lambda: stop() or (until is not None and time.monotonic() >= until), after_block)
     directory.write_best(path, search.archive, config)
     note(MEASURING)
     say("measuring the best programs and the baselines on fresh seeds")
@@ -250,7 +256,7 @@ def _note_machine(device: str, store: Store, say: Callable[[str], None]) -> None
 
 
 def _note_tasks(config: Config, store: Store, say: Callable[[str], None]) -> None:
-    """Record the files that tasks and own primitives are made from; say so where one has changed since the run began."""
+    """Record the files that tasks and own primitives are made from; say so where one has changed since then."""
     now = {name: mark for name in config.proxies if (mark := proxies.digest(name))}
     for name in _changed("tasks", now, store):
         say(f"note: the file of {proxies.shown(name)} has changed; rows from here on are on another task")

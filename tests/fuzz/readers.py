@@ -96,7 +96,7 @@ def _command_line(rng: random.Random) -> None:
     stop = mock.Mock(side_effect=StoreError("enough."))
     with (
         contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors),
-        mock.patch("evosearch.directory.create", stop), mock.patch("evosearch.commands._go", stop),
+        mock.patch("evosearch.directory.create", stop), mock.patch("evosearch.commands.drive", stop),
     ):  # fmt: skip
         try:
             code = main([command, *more, argument])
