@@ -7,9 +7,11 @@ run is the same on one worker or eight. A resumed run goes through the same loop
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import proxies
@@ -256,3 +258,15 @@ class Search:
                 block.bred[i] = failure or result
             else:
                 block.measured[i] = Measured((), result.status, result.reason) if failed else result
+
+
+class _Callable(ModuleType):
+    """Importing this module puts it in the place of the function `evosearch.search`, so it does what that does."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        from evosearch import api
+
+        return api.search(*args, **settings)
+
+
+sys.modules[__name__].__class__ = _Callable
