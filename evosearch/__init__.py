@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
     import torch
 
+    from evosearch.api import Run, Settings
+    from evosearch.asktell import AskTell
+    from evosearch.callbacks import Callback, Moment, TensorBoard
     from primitives.program import Program
 
+__all__ = ["AskTell", "Moment", "Run", "TensorBoard", "load", "open_run", "search", "to_torch", "use"]
 __version__ = "0.1.0"
+
+_PLACES = {"AskTell": "asktell", "Moment": "callbacks", "Run": "api", "TensorBoard": "callbacks"}
 
 
 def load(spec: str) -> Program:
@@ -27,3 +36,48 @@ def to_torch(program: Program) -> type[torch.optim.Optimizer]:
     from primitives.optimizer import to_torch as convert
 
     return convert(program)
+
+
+def search(
+    config: Settings = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Search as `evosearch run` does, and give the run; settings are the fields of evosearch.config.Config.
+
+    `config` is a Config, a dictionary or the path of a TOML file, over which settings stand: `programs=1000`,
+    `budget="10m"`, `evolution={"population": 100}`. Each callback gets a Moment after each block, and ends the search
+    by returning True. Wrong input raises evosearch.config.ConfigError, a ValueError, with one sentence.
+    """
+    from evosearch import api
+
+    return api.search(config, out=out, callbacks=callbacks, quiet=quiet, **settings)
+
+
+def open_run(directory: str | os.PathLike[str]) -> Run:
+    """The run of a directory, under way or ended; StoreError, a ValueError, where there is none."""
+    from evosearch import api
+
+    return api.Run(directory)
+
+
+def use(*files: str) -> tuple[str, ...]:
+    """Let the primitives of files or entry points join the language in this process; their names.
+
+    Raises primitives.own.PrimitiveError, a ValueError, with one sentence for each fault.
+    """
+    from primitives import own
+
+    return own.use(files)
+
+
+def __getattr__(name: str) -> Any:
+    """The classes, imported when first asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'evosearch' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"evosearch.{_PLACES[name]}"), name)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Position = tuple[int, int]  # line and column in the text, both from 1; (0, 0) for what was never text
 Expr = "str | float | Call"
@@ -66,6 +70,31 @@ class Program:
     def state_names(self) -> tuple[str, ...]:
         """The names of the states, in the signature's order."""
         return tuple(state.name for state in self.states)
+
+    def __str__(self) -> str:
+        """Its text."""
+        from primitives.show import show
+
+        return show(self)
+
+    def plot(self) -> Figure:
+        """Its updates under four sequences of gradients, as a matplotlib figure; ImportError says what is missing."""
+        from primitives.picture import figure
+
+        return figure(self)
+
+    def _repr_latex_(self) -> str | None:
+        """Its formula, as a notebook shows it; None where it is too large for one."""
+        from primitives.analysis.formula import formula
+
+        try:
+            return formula(self).latex()
+        except ProgramError:
+            return None
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Its text, as a prompt of IPython shows it."""
+        printer.text(str(self))
 
 
 def calls(expr: str | float | Call) -> Iterator[Call]:
