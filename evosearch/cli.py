@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -198,6 +199,7 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0, or 2 after one sentence on what is wrong, or 128 and the number of the signal that ended it."""
     args = parser().parse_args(argv)
+    _print_anything()
     try:
         with stopping.orderly():
             return _run(args)
@@ -207,6 +209,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stopping.exit_code()
     except OSError as error:
         return _failed(error)
+
+
+def _print_anything() -> None:
+    """What an encoding lacks is printed as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        if not encoding.lower().startswith("utf") and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _failed(error: OSError) -> int:
