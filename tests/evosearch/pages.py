@@ -124,13 +124,13 @@ def interrupted(run: Path, other: Path, candidates: int) -> Path:
 
 
 def with_descendants(run: Path, generations: int) -> None:
-    """Give a run a best program that descends from the start by so many mutations, each a little better."""
+    """Give a run a best program that descends by so many mutations: the first gains much, each other a little."""
     _, store = directory.reopen(run)
     start = store.row(-1)
     stages = [stage for stage in start.measured.stages if stage.kind == "full"]
     first, parent = store.count(), -1
     for k in range(generations):
-        losses = [[[loss * math.exp(-0.005 * (k + 1)) for loss in row] for row in stage.losses] for stage in stages]
+        losses = [[[loss * math.exp(-0.3 - 0.002 * k) for loss in row] for row in stage.losses] for stage in stages]
         better = tuple(replace(s, losses=tuple(map(tuple, rows))) for s, rows in zip(stages, losses, strict=True))
         text = re.sub(r"0\.\d+", f"0.5{k}", start.bred.text, count=1)
         bred = replace(start.bred, number=first + k, text=text, mutation="resample", fingerprint=f"{k:032x}")
