@@ -21,7 +21,7 @@ from evosearch import directory, files, stopping, store
 from evosearch.cli import main
 from evosearch.config import to_toml
 from evosearch.mistakes import StoreError
-from tests.evosearch.siege import CHEAP, Siege, plan, rows_or_none
+from tests.evosearch.siege import CHEAP, Siege, committed, plan, rows_or_none
 from tests.evosearch.small import rows, search
 
 ROOT = Path(__file__).parents[2]
@@ -242,7 +242,7 @@ def ended(here: Path, workers: str, *signals: int, everyone: bool = False) -> tu
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=here, env=environment, text=True, start_new_session=True, **pipes) as process:
         deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and process.poll() is None and len(rows_or_none(here / "run")) < 100:
+        while time.monotonic() < deadline and process.poll() is None and committed(here / "run") < 100:
             time.sleep(0.05)
         for i, number in enumerate(signals):
             time.sleep(0.2 * i)  # the first is being dealt with
@@ -263,7 +263,7 @@ def test_a_closed_terminal_stops_a_search_in_good_order(here):
         os.environ["PYTHONPATH"] = str(ROOT)
         os.execv(sys.executable, [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000"])
     deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and len(rows_or_none(here / "run")) < 100:
+    while time.monotonic() < deadline and committed(here / "run") < 100:
         os.set_blocking(terminal, False)
         with contextlib.suppress(BlockingIOError):
             os.read(terminal, 100_000)

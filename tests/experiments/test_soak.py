@@ -1,0 +1,25 @@
+"""The short form of the soak: it tells how a search ends, and finds what is left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "soak.py"
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="memory and processes are read from /proc")
+def test_nothing_is_left_of_a_search_however_it_ends():
+    command = [sys.executable, "-W", "error", str(SCRIPT), "--programs", "300", "--ended", "100"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("300 candidates in")
+    for name, code in (("to its end", 0), ("Ctrl-C", 130), ("SIGTERM", 143)):
+        [line] = [line for line in lines if line.startswith(name)]
+        assert f"exit code {code}, " in line
+        assert line.endswith("left behind: nothing")
