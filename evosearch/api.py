@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from evosearch import arguments, directory, found
+from evosearch import arguments, directory, found, told
 from evosearch.callbacks import Callback, check
 from evosearch.config import DEFAULT_BUDGET, Config, from_dict, load
 from evosearch.resolve import resolve
@@ -158,8 +158,8 @@ class Run:
     def _lines(self) -> list[str]:
         with _reading(self.path) as store:
             count, rows = store.count(), store.get("final") or []
-        tasks = ", ".join(self.config.proxies)
-        lines = [f"{count:,} candidates on {tasks}, seed {self.config.seed}"]
+            tasks = "asked and told" if store.get(told.KIND) else f"on {', '.join(self.config.proxies)}"
+        lines = [f"{count:,} candidates {tasks}, seed {self.config.seed}"]
         return lines + [f"{row['name']}: {row['score']:+.3f} ± {row['half']:.3f}" for row in rows]
 
 
@@ -260,8 +260,9 @@ def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, f
     from evosearch.run import kept_references
 
     kept = store.get("prologue")
-    if kept is None:
-        return {}
+    if kept is None:  # scores were told, or there are none yet
+        found = {row.bred.fingerprint: told.score(row.measured) for row in store.rows() if row.measured}
+        return {key: score for key, score in found.items() if score is not None}
     archive = archive_of(config, store, kept_references(kept).bar, None if len(fingerprints) > MOST else fingerprints)
     return {key: entry.score for key, entry in archive.entries.items() if entry.complete}
 

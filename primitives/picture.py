@@ -37,6 +37,7 @@ def figure(program: Program) -> Figure:
     panels = made.subplots(len(found.found), 1, sharex=True, squeeze=False)[:, 0]
     for axes, response in zip(panels, found.found, strict=True):
         steps = range(1, len(response.update) + 1)
+        axes.axhline(0.0, color="#bbbbbb", linewidth=0.8)
         axes.plot(steps, response.update, ".-", color=COLOUR, linewidth=1.0, markersize=4.0)
         axes.set_title(response.caption, loc="left", fontsize=9.0, wrap=True)
         axes.spines[["top", "right"]].set_visible(False)
