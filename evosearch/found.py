@@ -123,8 +123,10 @@ def _of_row(config: Config, store: Store, number: int) -> Found:
     from evosearch.run import kept_references
 
     row, kept, began = store.row(number), store.get("prologue"), store.get("began") or ""
-    if row is None or not row.bred.text or kept is None:
+    if row is None or not row.bred.text:
         raise KeyError(number)
+    if kept is None:  # scores were told
+        return Found(number, row.bred.text, (), None, 0, None, row.bred.reason, 0.0, config.seed, began)
     bar = kept_references(kept).bar
     bare = Found(number, row.bred.text, config.proxies, None, 0, None, row.bred.reason, bar.warmup, config.seed, began)
     try:

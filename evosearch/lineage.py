@@ -70,6 +70,8 @@ def of(spec: str) -> list[Step]:
 def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, float]:
     """The scores of those that passed every hurdle; none where a task of the run is not there any more."""
     kept = store.get("prologue")
+    if kept is None:  # scores were told
+        return {}
     try:
         archive = archive_of(config, store, kept_references(kept).bar, fingerprints)
     except TaskError:

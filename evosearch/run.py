@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import proxies
-from evosearch import directory
+from evosearch import directory, told
 from evosearch.archive import Entry
 from evosearch.baseline import bar, baseline, baselines
 from evosearch.breed import Bred
@@ -24,6 +24,7 @@ from evosearch.mutate import known, runs_in_search, searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
+from evosearch.mistakes import StoreError
 from evosearch.store import Row, Store
 from evosearch.tuning import Item, Plan, Tuned, tune
 from evosearch.warm import compile_machines
@@ -209,6 +210,8 @@ def go(
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; the table."""
+    if store.get(told.KIND):
+        raise StoreError(f"{path} is an ask/tell loop; go on with it by evosearch.AskTell(out='{path}').")
     enough = FULL * workers.size * config.scoring.batch
     if config.evolution.lag * config.evolution.block < enough / 3:
         say(f"note: workers will idle at times; evolution.lag x block of {enough} would keep them busy")
