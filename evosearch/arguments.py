@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import proxies
+from evosearch import address
 from evosearch.config import ConfigError
+from evosearch.workers import AUTO
 
 
 def tasks(given: Sequence[str]) -> tuple[str, ...]:
@@ -18,18 +20,20 @@ def tasks(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def workers(text: str) -> int:
-    """A number of processes; -1 is one for each core."""
+    """A number of processes; AUTO is one for each core."""
     if text == "auto":
-        return -1
+        return AUTO
     if not re.fullmatch(r"\d{1,6}", text) or int(text) < 1:
         raise ConfigError(f"--workers is '{text[:60]}' and must be a positive number, or 'auto' for one for each core.")
     return int(text)
 
 
 def processes(workers: int) -> int:
-    """Ray workers to open; 0 runs in this process."""
+    """Ray workers to open; 0 runs in this process, AUTO is for a cluster that is there already to say."""
+    if workers == AUTO and address.joins():
+        return AUTO
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = cores if workers == -1 else workers
+    count = cores if workers == AUTO else workers
     return 0 if count == 1 else count
 
 

@@ -79,7 +79,7 @@ def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, work
                 earlier = () if before is None else (*before.earlier, *before.concluded())
                 found = _begun(plan, run, at_random, pool, meter, earlier)
                 save(found, run.path)
-            meter.console.print(_cost(found, max(1, workers)), soft_wrap=True, markup=False)
+            meter.console.print(_cost(found, pool.size), soft_wrap=True, markup=False)
             call = Prologue(Counted(pool, meter), DEADLINE).call
             while tier := found.next:
                 meter.say(f"{tier} tier")

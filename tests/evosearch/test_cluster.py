@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import evosearch
-from evosearch import address, crew, directory, run
+from evosearch import address, arguments, crew, directory, run
 from evosearch.handshake import introduction, objection
 from evosearch.workers import AUTO, RESOURCES, Done, Job, WorkerError, Workers, open_workers
 from tests.evosearch.fake_cluster import FakeCluster, crew_on
@@ -228,6 +228,13 @@ class TestAddress:
         assert address.joins()
         monkeypatch.setenv("RAY_ADDRESS", "local")
         assert address.address() == address.LOCAL
+
+    def test_auto_is_the_clusters_to_say_where_there_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        monkeypatch.setattr(address, "joins", lambda: False)
+        assert arguments.processes(AUTO) == (0 if cores == 1 else cores)
+        monkeypatch.setattr(address, "joins", lambda: True)
+        assert [arguments.processes(n) for n in (AUTO, 1, 7)] == [AUTO, 0, 7]
 
 
 class Nodes:
