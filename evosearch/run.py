@@ -20,11 +20,11 @@ from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.files import this_process
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
+from evosearch.mistakes import StoreError
 from evosearch.mutate import known, runs_in_search, searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
-from evosearch.mistakes import StoreError
 from evosearch.store import Row, Store
 from evosearch.tuning import Item, Plan, Tuned, tune
 from evosearch.warm import compile_machines
@@ -209,7 +209,7 @@ def go(
     watch: Callable[[Search], None] = lambda search: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; the table."""
+    """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; a table."""
     if store.get(told.KIND):
         raise StoreError(f"{path} is an ask/tell loop; go on with it by evosearch.AskTell(out='{path}').")
     enough = FULL * workers.size * config.scoring.batch
