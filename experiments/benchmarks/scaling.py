@@ -24,7 +24,7 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 import warnings  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -34,10 +34,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulated import BREED, EVALUATE, MAKE_CONTEXT, AtOnce, Clock, Pretended, Tape, Toll, record, search_on  # noqa: E402
 
 import proxies  # noqa: E402
-from evosearch import archive, breed, crew, mutate, search, store, workers  # noqa: E402
+from evosearch import breed, mutate  # noqa: E402
+from evosearch.archive import Population  # noqa: E402
 from evosearch.config import Config  # noqa: E402
-from evosearch.evaluate import Candidate, Hurdles  # noqa: E402
+from evosearch.crew import Crew  # noqa: E402
 from evosearch.machine import this_machine  # noqa: E402
+from evosearch.search import Search  # noqa: E402
+from evosearch.store import Store  # noqa: E402
+from evosearch.workers import open_workers  # noqa: E402
 
 IN_WORKERS = [
     (breed, "mutate", "mutate"),
@@ -46,13 +50,13 @@ IN_WORKERS = [
     (breed, "fingerprints", "fingerprint"),
 ]
 IN_DRIVER = [
-    (search.Search, "_choose", "choose parents"),
-    (search.Search, "_breed", "order: jobs of breeding"),
-    (search.Search, "_send", "look up and order: jobs of measuring"),
-    (archive.Population, "thresholds", "hurdles"),
-    (search.Search, "_take", "take results"),
-    (search.Search, "_commit", "archive and population"),
-    (store.Store, "add", "store"),
+    (Search, "_choose", "choose parents"),
+    (Search, "_breed", "order: jobs of breeding"),
+    (Search, "_send", "look up and order: jobs of measuring"),
+    (Population, "thresholds", "hurdles"),
+    (Search, "_take", "take results"),
+    (Search, "_commit", "archive and population"),
+    (Store, "add", "store"),
 ]
 BLOCK, LAG, SMALL_BATCH = 4096, 24, 8  # of evolution and scoring: what a thousand workers need
 FED = 0.9  # of its time a worker that is fed is busy
@@ -63,35 +67,39 @@ class Parts:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.open: list[list[Any]] = []
+        self.open: list[str] = []
+        self.since = 0.0
 
     @contextmanager
-    def of(self, places: Sequence[tuple[Any, str, str]]) -> Any:
+    def of(self, places: Sequence[tuple[Any, str, str]]) -> Iterator[None]:
+        """Time the functions given by owner, name and part."""
         before = [getattr(owner, name) for owner, name, _ in places]
         for (owner, name, part), function in zip(places, before, strict=True):
             setattr(owner, name, self._timed(function, part))
-        yield self
-        for (owner, name, _), function in zip(places, before, strict=True):
-            setattr(owner, name, function)
+        try:
+            yield
+        finally:
+            for (owner, name, _), function in zip(places, before, strict=True):
+                setattr(owner, name, function)
 
     def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
         def timed(*args: Any, **named: Any) -> Any:
-            now = time.thread_time()
-            if self.open:
-                self._count(*self.open[-1], now)
-            self.open.append([part, now])
+            self._count()
+            self.open.append(part)
             try:
                 return function(*args, **named)
             finally:
-                now = time.thread_time()
-                self._count(*self.open.pop(), now)
-                if self.open:
-                    self.open[-1][1] = now
+                self._count()
+                self.open.pop()
 
         return timed
 
-    def _count(self, part: str, since: float, now: float) -> None:
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - since
+    def _count(self) -> None:
+        """What has passed belongs to the innermost part."""
+        now = time.thread_time()
+        if self.open:
+            self.seconds[self.open[-1]] = self.seconds.get(self.open[-1], 0.0) + now - self.since
+        self.since = now
 
     def show(self, count: int, what: str) -> float:
         """Print microseconds for each of `count`; their sum."""
@@ -100,41 +108,47 @@ class Parts:
         return 1e6 * sum(self.seconds.values()) / count
 
 
-def on_ray(tape: Tape, config: Config, count: int, path: Path) -> tuple[float, Toll]:
-    """Candidates per second on so many Ray workers, after the first block, and what Ray takes in the driver."""
-    from evosearch.ray_workers import RayCluster
-
-    parts, marks = Parts(), list[tuple[float, int]]()
-    with parts.of([(RayCluster, name, name) for name in ("call", "result")]):
-        pool = workers.open_workers(count, MAKE_CONTEXT, (config,))
-        found, close = search_on(tape, config, pool, path)
-        found.run(config.programs, lambda: False, lambda s: marks.append((time.perf_counter(), s.tally.generated)))
-    close()
+def on_ray(tape: Tape, config: Config, count: int, path: Path) -> float:
+    """Candidates per second on so many Ray workers, once they have compiled what they need in a first short search."""
+    pool = open_workers(count, MAKE_CONTEXT, (config,))
+    seconds = 0.0
+    for name, programs in (("first", config.evolution.block * count), ("timed", config.programs)):
+        found, close = search_on(tape, config, pool, path / name)
+        began = time.perf_counter()
+        found.run(programs, lambda: False, lambda s: None)
+        seconds = time.perf_counter() - began
+        close()
     pool.close()
-    began, first = next(mark for mark in marks if mark[1])
-    toll = Toll(*(parts.seconds[name] / found.tickets for name in ("call", "result")))
-    return (config.programs - first) / (marks[-1][0] - began), toll
+    return config.programs / seconds
 
 
-def look(tape: Tape, count: int = 2000) -> float:
-    """Seconds of the driver for a look at one reference among many that are not there yet."""
+def ray_toll(tape: Tape, jobs: int = 100, many: int = 2000) -> Toll:
+    """What Ray takes in the driver for jobs of breeding, which are larger than the others, and for a look at many."""
     from evosearch.ray_workers import RayCluster
 
-    cluster = RayCluster(1, {"CPU": 1})
+    cluster, items = RayCluster(1, {"CPU": 1}), tuple((i, tape.bar.text, 0.0) for i in range(32))
     actor = cluster.hire(())
     cluster.result(cluster.call(actor, "introduce"))
-    cluster.call(actor, "start", MAKE_CONTEXT, (tape.config,))
-    text, centres = tape.bar.text, dict.fromkeys(tape.config.proxies, -8)
-    items = tuple(Candidate(text, (0, 1, 2, 3), centres, founder=True) for _ in range(300))
-    cluster.call(actor, "run", EVALUATE, Hurdles(tape.bar), items)  # keeps it busy
-    references = [cluster.call(actor, "run", BREED, None, ()) for _ in range(count)]
-    began, rounds = time.thread_time(), 20
-    for _ in range(rounds):
-        cluster.wait(references, 0.0)
-    took = (time.thread_time() - began) / rounds / count
+    cluster.result(cluster.call(actor, "start", MAKE_CONTEXT, (tape.config,)))
+    clock = time.thread_time
+    for count in (5, jobs):  # the first calls take what later ones do not
+        began = clock()
+        references = [cluster.call(actor, "run", BREED, None, items) for _ in range(count)]
+        sent = clock() - began
+        while len(cluster.wait(references, 1.0)) < count:
+            time.sleep(0.1)
+        began = clock()
+        for reference in references:
+            cluster.result(reference)
+        taken = clock() - began
+    waiting = [cluster.call(actor, "run", BREED, None, items) for _ in range(many)]
+    began = clock()
+    for _ in range(10):
+        cluster.wait(waiting[-many // 2 :], 0.0)
+    looked = (clock() - began) / 10 / (many // 2)
     cluster.dismiss(actor)
     cluster.close()
-    return took
+    return Toll(sent / jobs, taken / jobs, looked)
 
 
 def driver(tape: Tape, config: Config, programs: int, path: Path) -> float:
@@ -169,17 +183,15 @@ def simulate(tape: Tape, config: Config, count: int, programs: int, toll: Toll, 
     """So many simulated workers; the first blocks, in which the pipeline fills, and the last do not count."""
     clock, parts, marks = Clock(), Parts(), list[tuple[float, int, float]]()
     cluster = Pretended(count, tape, clock, toll, times)
-    pool = crew.Crew(cluster, count, MAKE_CONTEXT, (config,))
+    pool = Crew(cluster, count, MAKE_CONTEXT, (config,))
     found, close = search_on(tape, config, pool, path)
 
-    def watch(s: search.Search) -> None:
+    def watch(s: Search) -> None:
         with clock.outside():
             marks.append((clock.now(), s.tally.generated, cluster.busy))
 
     places = [(Pretended, name, "simulation") for name in ("call", "wait", "result")]
-    with parts.of(
-        [(search.Search, "run", "search"), (crew.Crew, "submit", "crew"), (crew.Crew, "next", "crew"), *places]
-    ):
+    with parts.of([(Search, "run", "search"), (Crew, "submit", "crew"), (Crew, "next", "crew"), *places]):
         found.run(programs, lambda: False, watch)
     close()
     lag = config.evolution.lag
@@ -224,9 +236,9 @@ def measure(args: argparse.Namespace, config: Config, path: Path) -> None:
     toll = Toll()
     if not args.no_ray:
         for count in (1, 2):
-            rate, toll = on_ray(tape, config, count, path / f"ray{count}")
-            print(f"{count} Ray worker{'s' * (count > 1)}: {rate:.0f} candidates/s")
-        toll = dataclasses.replace(toll, look=look(tape))
+            rate = on_ray(tape, config, count, path / f"ray{count}")
+            print(f"{count} Ray worker{'s' * (count > 1)}: {rate:.0f} candidates/s of wall time", flush=True)
+        toll = ray_toll(tape)
         print(
             f"Ray in the driver: {1e6 * toll.call:.0f} us to send a job, {1e6 * toll.result:.0f} us to take it, ",
             end="",
