@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from proxies.places import DATA_SETS, Place, TaskError, digest, place_of, shown
@@ -12,11 +13,13 @@ from proxies.tasks import SUITE, TASKS, Task, of_tier
 if TYPE_CHECKING:
     from proxies.proxy import Proxy
 
+GROUP = "evosearch.proxies"  # of entry points: a function without arguments that returns a Proxy
+
 __all__ = ["SUITE", "TASKS", "Task", "TaskError", "digest", "full_name", "get", "made", "of_tier", "shown"]
 
 
 def get(name: str, *, unseal: bool = False) -> Proxy:
-    """The proxy of this name: a task of the suite, FILE.py:NAME, or a data set on disk as mnist:DIR.
+    """The proxy of this name: of the suite, FILE.py:NAME, mnist:DIR for a data set on disk, or an installed package's.
 
     Made once in a process. Held-out tasks of the suite are sealed: only who writes each look to a ledger may `unseal`
     them. TaskError in one sentence where there is no such task, or what is at the place cannot be used.
@@ -27,6 +30,8 @@ def get(name: str, *, unseal: bool = False) -> Proxy:
         return _known(name)
     if place := place_of(name):
         return _placed(place)
+    if entry_points(group=GROUP, name=name):
+        return _installed(name)
     raise TaskError(
         f"There is no proxy called {name!r}; there are {', '.join(sorted(TASKS))}, your own as FILE.py or "
         f"FILE.py:NAME, and data on this disk as {', '.join(f'{kind}:PATH' for kind in DATA_SETS)}."
@@ -51,6 +56,13 @@ def made(task: Task) -> Proxy:
 @cache
 def _known(name: str) -> Proxy:
     return made(TASKS[name])
+
+
+@cache
+def _installed(name: str) -> Proxy:
+    """That of an entry point."""
+    found: Proxy = import_module("proxies.own").installed(name)
+    return found
 
 
 @cache

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from proxies import GROUP
 from proxies.data import Split
 from proxies.manifest import sealed
 from proxies.places import Place, TaskError
@@ -43,25 +45,45 @@ def opened(place: Place) -> Proxy:
     Its name is that of the place, so that any process finds it again.
     """
     function = function_of(place)
-    with _blamed(place.path):
-        proxy = _functions(_module(place.path))[function]()
+    return _tried(_functions(_module(place.path))[function], place.path, str(replace(place, function=function)))
+
+
+def installed(name: str) -> Proxy:
+    """The proxy of an entry point's function, likewise."""
+    try:
+        [*_, point] = entry_points(group=GROUP, name=name)
+        function = point.load()
+        path = Path(inspect.getfile(function))
+    except Exception as error:
+        raise TaskError(f"the entry point '{name}' cannot be loaded: {type(error).__name__}: {error}.") from error
+    return _tried(function, path, name)
+
+
+def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
+    """What a function of a file makes, under a name by which any process finds it, tried for one step."""
+    function = f"{path}:{getattr(make, '__name__', name)}"
+    with _blamed(path):
+        proxy = make()
     if not isinstance(proxy, Proxy):
         kind = type(proxy).__name__
-        raise TaskError(f"{place.path}:{function} returns a value of type {kind}, not a Proxy; see from_module.")
-    proxy = replace(proxy, name=str(replace(place, function=function)))
-    with _blamed(place.path, f":{function} cannot be trained"), warnings.catch_warnings(record=True) as given:
+        raise TaskError(f"{function} returns a value of type {kind}, not a Proxy; see from_module.")
+    proxy = replace(proxy, name=name)
+    with (
+        _blamed(path, f"{function.removeprefix(str(path))} cannot be trained"),
+        warnings.catch_warnings(record=True) as given,
+    ):
         warnings.simplefilter("always")
         loss = _try(proxy)
     for warning in given:  # of what was tried in vain too, had it failed
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if shared := sorted(sealed() & set(proxy.data().sources)):
         raise TaskError(
-            f"{place.path}:{function} has rows of a held-out task ({', '.join(shared)}), which nothing else may open; "
+            f"{function} has rows of a held-out task ({', '.join(shared)}), which nothing else may open; "
             "take other data."
         )
     if not proxy.floor < loss < proxy.ceiling:
         raise TaskError(
-            f"{place.path}:{function} starts at a loss of {loss:.3g}, which is not between its floor {proxy.floor:g} "
+            f"{function} starts at a loss of {loss:.3g}, which is not between its floor {proxy.floor:g} "
             f"and its ceiling {proxy.ceiling:g}; a ceiling is two to three times the loss at the start."
         )
     return proxy
