@@ -33,6 +33,7 @@ CONFIG = Config(
     scoring=Scoring(tune=4, seeds=2, seed_pool=8, max_seeds=6, gate_lrs=3, gate_steps=0.2, lrs=2, final_seeds=4),
 )
 EVERY = 2.0  # seconds between samples
+PATIENCE = 20.0  # seconds in which Ray's processes have to end
 KINDS = ("driver", "worker", "Ray")
 FLAT = 5.0  # MB for 100,000 candidates in a worker: less is noise
 
@@ -75,8 +76,10 @@ def soak(path: Path, programs: int, workers: int, *, end: int = 0, after: int = 
                 end = 0
             time.sleep(EVERY)
         seen.seconds, seen.code = time.monotonic() - began, driver.returncode
-        time.sleep(EVERY)
-        seen.left = [f"process {title(pid)}" for pid, start in seen.processes if started(pid) == start]
+        until = time.monotonic() + PATIENCE
+        while (alive := [pid for pid, start in seen.processes if started(pid) == start]) and time.monotonic() < until:
+            time.sleep(0.2)
+        seen.left = [f"process {title(pid)}" for pid in alive]
         seen.left += [f"file {file.relative_to(temporary)}" for file in Path(temporary).rglob("*") if file.is_file()]
     used = "".join(maps.read_text() for maps in Path("/proc").glob("[0-9]*/maps") if readable(maps))
     seen.left += [f"/dev/shm/{name}" for name in set(os.listdir("/dev/shm")) - shared if f"/dev/shm/{name}" not in used]
@@ -162,9 +165,9 @@ def title(pid: int) -> str:
 
 
 def started(pid: int) -> str:
-    """When a process was started, which tells it from a later one of its number."""
-    text = readable(Path(f"/proc/{pid}/stat"))
-    return text.rpartition(")")[2].split()[19] if text else ""
+    """When a process was started, which tells it from a later one of its number; empty where it has ended."""
+    values = readable(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return values[19] if values and values[0] != "Z" else ""
 
 
 def megabytes(pid: int) -> float:

@@ -32,7 +32,7 @@ from tests.fuzz.inputs import CANARY
 from tests.fuzz.readers import Reader, readers
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 20.0  # for one input; the slowest take two
+SECONDS = {signal.ITIMER_PROF: 20.0, signal.ITIMER_REAL: 300.0}  # for one input: at work, and in all; most take 0.01
 MEGABYTES = 500  # by which one input may raise the most that the process ever held
 UNHURRIED = 200  # inputs before memory counts: modules are imported and caches filled
 
@@ -110,18 +110,22 @@ def limited(what: str, *, strict: bool, megabytes: float = MEGABYTES) -> Iterato
     """Name the input on whatever goes wrong, and limit its time and memory."""
 
     def late(number: int, frame: FrameType | None) -> NoReturn:
-        raise Hangs(f"{what} takes more than {SECONDS:g} seconds")
+        raise Hangs(f"{what} takes more than {SECONDS[signal.ITIMER_PROF]:g} seconds")
 
-    before, peak = signal.signal(signal.SIGALRM, late), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = {which: signal.signal(which, late) for which in (signal.SIGPROF, signal.SIGALRM)}
+    for timer, seconds in SECONDS.items():
+        signal.setitimer(timer, seconds)
     try:
         yield
     except BaseException as error:
         error.add_note(what)
         raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in SECONDS:
+            signal.setitimer(timer, 0)
+        for which, handler in before.items():
+            signal.signal(which, handler)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 2**10
     assert not strict or grown < megabytes, f"{what} took {grown:.0f} MB"
 
