@@ -1,0 +1,160 @@
+"""The ask/tell loop: what it gives, that it is the same again, and that nothing of it is lost."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+import evosearch
+from evosearch.asktell import Asked, AskTell
+from evosearch.cli import main
+from evosearch.config import ConfigError
+from evosearch.directory import reopen
+from evosearch.mistakes import StoreError
+from primitives.text import parse
+
+SMALL = {"evolution": {"population": 20, "block": 8, "tournament": 4}, "seed": 3}
+
+
+def merit(text: str) -> float:
+    """A score that depends on the text alone."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:6], 16) / 16**6
+
+
+def answered(loop: AskTell, asked: list[Asked]) -> None:
+    """Tell of all but some, the last first; some fail."""
+    for one in reversed(asked):
+        if one.id % 7 == 3:
+            loop.tell(one, failure="out of memory")
+        elif one.id % 7 != 4:
+            loop.tell(one.id, merit(one.text))
+
+
+def begun(path: Path, **settings: object) -> AskTell:
+    """A loop whose start is told."""
+    loop = AskTell({**SMALL, **settings}, out=path)
+    [start] = loop.ask(5)
+    loop.tell(start, 0.5)
+    return loop
+
+
+def test_the_start_comes_first_and_alone(tmp_path: Path) -> None:
+    with AskTell(SMALL, out=tmp_path, evolution={"start": ["sgd", "lion"]}) as loop:
+        first, second = loop.ask(9)
+        assert (first.id, second.id, loop.ask(9)) == (-1, -2, [])
+        loop.tell(second, 0.1, lr=1e-4)
+        assert loop.ask() == []
+        loop.tell(first, 0.3)
+        assert [one.id for one in loop.ask(2)] == [0, 1]
+        assert loop.best is not None
+        assert "score of 0.3 was told" in loop.best.doc
+
+
+def test_candidates_are_programs_and_optimizers_and_differ(tmp_path: Path) -> None:
+    with begun(tmp_path) as loop:
+        asked = loop.ask(12)
+        assert len({one.id for one in asked}) == len({one.text for one in asked}) == 12
+        assert loop.pending == asked
+        for one in asked:
+            assert parse(one.text)
+            assert one.program.defaults["lr"] == one.lr
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimizer = asked[0].to_torch()([weight])
+        weight.grad = torch.ones(3)
+        optimizer.step()
+        assert not torch.equal(weight.detach(), torch.ones(3))
+
+
+def test_the_same_calls_give_the_same_programs_also_after_restarts(tmp_path: Path) -> None:
+    """Some are never told, some fail; the second loop is closed and opened now and then."""
+    logs = []
+    for name, restarts in (("whole", False), ("parts", True)):
+        loop, log = begun(tmp_path / name), []
+        for k in range(9):
+            if restarts and k % 3 == 1:
+                waiting = loop.pending
+                loop.close()
+                loop = AskTell(out=tmp_path / name)
+                assert loop.pending == waiting
+            log.append(loop.ask(5))
+            answered(loop, log[-1])
+        logs.append((log, loop.best, loop.pending))
+        loop.close()
+    assert logs[0] == logs[1]
+    assert logs[0][2]
+    other = begun(tmp_path / "other", seed=4)
+    assert other.ask(5) != logs[0][0][0]
+    other.close()
+
+
+def test_better_parents_have_more_children(tmp_path: Path) -> None:
+    """Told that fewer statements are better, it finds shorter programs."""
+    with begun(tmp_path) as loop:
+        lengths = []
+        for _ in range(12):
+            asked = loop.ask(6)
+            lengths += [len(parse(one.text).body) for one in asked]
+            for one in asked:
+                loop.tell(one, -float(len(parse(one.text).body)))
+        assert sum(lengths[-24:]) < sum(lengths[:24])
+
+
+def test_the_directory_is_one_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "loop"
+    with begun(place) as loop:
+        for _ in range(3):
+            answered(loop, loop.ask(6))
+        best, run = loop.best, loop.run
+        assert loop.run.front[0].score == pytest.approx(max(e.score for e in loop.archive.complete), abs=1e-4)
+    assert evosearch.open_run(place).best == best == evosearch.load(f"{place}:best")
+    scores = {row["text"]: row["score"] for row in run.rows() if row["score"] is not None and not row["known"]}
+    assert scores == {text: merit(text) for text in scores}
+    assert any(row["reason"] == "out of memory" and row["status"] == "failed" for row in run.rows())
+    assert "asked and told" in repr(run)
+    number = next(row["number"] for row in run.rows() if row["score"] is not None)
+    assert main(["inspect", f"{place}:{number}"]) == 0
+    assert main(["export", f"{place}:best", "-o", str(tmp_path / "best.py")]) == 0
+    capsys.readouterr()
+    for command in ("resume", "validate"):
+        assert main([command, str(place)]) == 2
+    assert "go on with it by evosearch.AskTell" in capsys.readouterr().err
+
+
+def test_mistakes_are_sentences(tmp_path: Path) -> None:
+    with begun(tmp_path / "loop") as loop:
+        [one] = loop.ask()
+        for call, says in (
+            (lambda: loop.ask(0), "ask is for 1 to 10,000 candidates, not 0"),
+            (lambda: loop.ask("3"), "not '3'"),
+            (lambda: loop.tell(one), "either a score or failure"),
+            (lambda: loop.tell(one, 1.0, failure="no"), "either a score or failure"),
+            (lambda: loop.tell(one, 1.0, lr=0.0), "must be above 0"),
+            (lambda: loop.tell(-1, 1.0), "candidate -1 was told already"),
+            (lambda: loop.tell(99, 1.0), "candidate 99 was never asked"),
+        ):
+            with pytest.raises(ConfigError, match=says):
+                call()
+        with pytest.raises(StoreError, match="belongs to a search that is under way"):
+            AskTell(out=tmp_path / "loop")
+        loop.tell(one, float("nan"))
+        assert loop.pending == []
+    with pytest.raises(ConfigError, match="begun with another seed"):
+        AskTell(out=tmp_path / "loop", seed=5)
+    with pytest.raises(ConfigError, match="unknown key 'evolutoin'; did you mean 'evolution'"):
+        AskTell(out=tmp_path / "new", evolutoin={})
+    assert not (tmp_path / "new").exists()
+    _, store = reopen(tmp_path / "loop")
+    assert [row.measured.reason for row in store.rows(0) if row.measured] == ["its score is nan"]
+    store.close()
+
+
+def test_a_searchs_directory_is_refused(tmp_path: Path) -> None:
+    from evosearch import directory
+    from evosearch.config import Config
+
+    directory.create(tmp_path / "run", Config()).close()
+    with pytest.raises(StoreError, match="`evosearch resume"):
+        AskTell(out=tmp_path / "run")
