@@ -168,7 +168,8 @@ def _connect(n: int, environment: Mapping[str, str]) -> str:
             warnings.simplefilter("ignore")
             context = ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (RayError, RuntimeError, ValueError, OSError) as error:
-        raise WorkerError(f"Ray ({where}) cannot be started or reached: {one_line(error)}") from error
+        alone = "" if local else "; RAY_ADDRESS=local starts one on this machine alone"
+        raise WorkerError(f"Ray ({where}) cannot be started or reached: {one_line(error)}{alone}") from error
     finally:
         slow.cancel()
         _answer(before)
