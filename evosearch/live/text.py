@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
@@ -111,10 +111,12 @@ def _left(view: View) -> str:
 
 
 def _lines(view: View, width: int, room: Room, ascii_only: bool) -> list[Line]:
-    blocks = [[*_head(view, width, ascii_only)]]
-    if view.generated or view.best:
-        blocks += _middle(view, width, room, ascii_only)
-        blocks.append(_best(view, width, room, ascii_only))
+    if not (view.generated or view.best):
+        return [*_head(view, width, ascii_only)]
+    best = _best(view, width, room, ascii_only)
+    if room == ROOMS[-1]:
+        return [*_head(replace(view, doing=""), width, ascii_only), *best, *_counts(view, width, 0)]
+    blocks = [[*_head(view, width, ascii_only)], *_middle(view, width, room, ascii_only), best]
     found: list[Line] = []
     for block in filter(None, blocks):
         found += [(), *block] if found and room.blank else block
@@ -142,7 +144,6 @@ def _head(view: View, width: int, ascii_only: bool) -> Iterator[Line]:
     parts = [] if view.gone is None else [f"{clock(view.gone)} gone"]
     parts += [] if view.left is None else [f"about {clock(view.left)} left"]
     times: Line = ((", ".join(parts), ""),)
-    doing: Line = ((view.doing, FAINT),)
     if _width(place) + _width(times) + GAP <= width:
         yield (*place, (" " * (width - _width(place) - _width(times)), ""), *times)
     else:
@@ -151,8 +152,8 @@ def _head(view: View, width: int, ascii_only: bool) -> Iterator[Line]:
         yield times
     if view.part is not None:
         yield _bar(view.part, width, ascii_only)
-    if view.doing:
-        yield doing
+    for line in textwrap.wrap(view.doing, width, subsequent_indent="  "):
+        yield ((line, FAINT),)
 
 
 def _bar(part: float, width: int, ascii_only: bool) -> Line:
