@@ -12,7 +12,7 @@ import proxies
 from evosearch import directory
 from evosearch.cli import main
 from evosearch.config import to_toml
-from proxies import SUITE, own
+from proxies import SUITE, TaskError, own
 from tests.evosearch.small import SMALL, search
 
 OWN = Path(__file__).parents[2] / "experiments" / "own-task" / "spirals.py"
@@ -100,3 +100,23 @@ def test_mistakes_are_sentences(tmp_path, capsys):
         assert capsys.readouterr().err == (
             f"evosearch: {name}, line 1: ModuleNotFoundError: No module named 'nothing_of_this_name'.\n"
         )
+
+
+def test_a_task_of_an_installed_package(tmp_path, monkeypatch):
+    """Its entry point's name is its name, in any process."""
+    place = tmp_path / "site-packages"
+    (place / "pack-1.0.dist-info").mkdir(parents=True)
+    (place / "pack-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: pack\nVersion: 1.0\n")
+    points = "[evosearch.proxies]\nspirals = pack:spirals\nbroken = pack:nothing\nnumber = pack:number\n"
+    (place / "pack-1.0.dist-info" / "entry_points.txt").write_text(points)
+    short_example(place).rename(place / "pack.py")
+    with open(place / "pack.py", "a") as file:
+        file.write("\n\ndef number() -> int:\n    return 3\n")
+    monkeypatch.syspath_prepend(str(place))
+    assert proxies.get("spirals").name == proxies.full_name("spirals") == "spirals"
+    assert proxies.digest("spirals") is None
+    for name, says in (("broken", "'broken' cannot be loaded: AttributeError"), ("number", "value of type int")):
+        with pytest.raises(TaskError, match=says):
+            proxies.get(name)
+    monkeypatch.chdir(tmp_path)
+    assert main(["proxies", "spirals", "--json"]) == 0
