@@ -67,7 +67,7 @@ def holder(path: Path) -> str:
     """Who holds the lock of a file, as it was told; empty where nobody does. Nothing is written."""
     try:
         file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     try:
         told = os.read(file, 200).decode(errors="replace").strip() or "another process"
