@@ -210,27 +210,32 @@ class TestProcesses:
             workers.submit(Job(100 + ticket, calls, (0,)))
         return {d.results[0][0] for t, d in drain(workers).items() if t >= 100}
 
+    def both(self, workers: Workers) -> set[int]:
+        """The processes of both workers; new ones take a moment."""
+        end = time.monotonic() + LONG
+        while len(found := self.pids(workers)) < 2:
+            assert time.monotonic() < end
+        return found
+
     def test_timeout_of_next(self, ray_workers: Workers) -> None:
         ray_workers.submit(Job(0, nap, (7,), shared=0.5))
         assert ray_workers.next(0.05) is None
         assert ray_workers.next(LONG).results == [7]
 
     def test_both_workers_work_and_neither_is_the_driver(self, ray_workers: Workers) -> None:
-        assert len(self.pids(ray_workers) - {os.getpid()}) == 2
+        assert len(self.both(ray_workers) - {os.getpid()}) == 2
 
     @pytest.mark.parametrize(
         ("fatal", "status", "deadline"), [("exit", "crash", LONG), ("hang", "timeout", 1.0)], ids=["exit", "hang"]
     )
     def test_a_fatal_item(self, ray_workers: Workers, fatal: str, status: str, deadline: float) -> None:
-        before = self.pids(ray_workers)
+        before = self.both(ray_workers)
         for ticket in range(1, 9):
             ray_workers.submit(Job(ticket, nap, (ticket,), shared=0.01))
         results = run(ray_workers, fragile, (1, 2, 3, fatal), priority=-1, deadline=deadline)
         assert results[:3] == [1, 4, 9]
         assert (results[3].status, "\n" in results[3].reason) == (status, False)
-        while len(after := self.pids(ray_workers)) < 2:  # the new ones take a moment
-            pass
-        assert after != before
+        assert self.both(ray_workers) != before
 
     @pytest.mark.ray
     @pytest.mark.usefixtures("cluster")
@@ -262,10 +267,10 @@ class TestProcesses:
         assert run(ray_workers, suicide_once, (1,), shared=str(tmp_path / "flag")) == [1]
 
     def test_workers_ignore_ctrl_c(self, ray_workers: Workers) -> None:
-        before = self.pids(ray_workers)
+        before = self.both(ray_workers)
         for pid in before:
             os.kill(pid, signal.SIGINT)
-        assert self.pids(ray_workers) == before
+        assert self.both(ray_workers) == before
 
     def test_close_leaves_a_foreign_cluster_up(self, ray_workers: Workers) -> None:
         import ray
