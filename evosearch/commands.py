@@ -111,7 +111,8 @@ def drive(
                 programs=programs,
                 until=until,
                 say=progress.say,
-                watch=watch, stop=watch.asked,
+                watch=watch,
+                stop=watch.asked,
             )
         show_result(console, result, config)
     except KeyboardInterrupt as end:
