@@ -25,7 +25,7 @@ from evosearch.score import Baseline
 from evosearch.store import Row, Store
 from evosearch.workers import Done, Failure, Job, Workers
 
-BREED_JOB = 32  # candidates bred by one job
+BREED_JOB = 64  # candidates bred by one job: some 80 ms, so that Ray's milliseconds do not count
 FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
 
 
