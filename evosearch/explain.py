@@ -194,6 +194,7 @@ def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> 
 
     pin_environment()
     from evosearch.meter import Counted, Meter
+    from evosearch.config import Config, Language
     from evosearch.prune import prune
     from evosearch.run import Prologue
     from evosearch.warm import compile_machines
@@ -206,8 +207,8 @@ def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> 
             compile_machines(tasks, meter.say)
             workers = open_workers(
                 arguments.processes(arguments.workers(args.workers or "auto")),
-                "evosearch.contest:make_context",
-                (own.used(),),
+                "evosearch.breed:make_context",
+                (Config(proxies=tuple(tasks), language=Language(primitives=own.used())),),
             )
             pruned = prune(
                 found.program,
