@@ -193,8 +193,8 @@ def _pruned(found: Simplification, args: argparse.Namespace, seconds: float) -> 
     from proxies.threads import pin_environment
 
     pin_environment()
-    from evosearch.meter import Counted, Meter
     from evosearch.config import Config, Language
+    from evosearch.meter import Counted, Meter
     from evosearch.prune import prune
     from evosearch.run import Prologue
     from evosearch.warm import compile_machines
