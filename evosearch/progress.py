@@ -43,12 +43,15 @@ class Progress:
         self.pace, self.front_pace = Pace(), Pace()
         self.course, self.speed = live.Course(), live.Speed()
         self.view, self.at = View(str(path)), began  # as it was at a time
+        self.search: Search | None = None
 
     def __enter__(self) -> Progress:
         self.console.print(f"Searching into {self.path} (Ctrl-C saves).")
         self.orderly = stopping.orderly()
         self.orderly.__enter__()
         self.screen.start()
+        if self.asking is not None:
+            self.asking.start()
         return self
 
     def __exit__(
@@ -64,17 +67,25 @@ class Progress:
         if text.startswith("note: "):
             self.console.print(f"{text}.")
             return
-        self.view = replace(self.view, doing=text, part=None)
+        if self.search is not None:
+            self._look(self.search)
+        self.view = replace(self.view, doing=text)
         self.screen.say(self.now)
 
     def watch(self, search: Search) -> None:
         """Called after each block."""
         stopping.check()
+        self.search = search
+        self.course.note(search.tally.generated, search.archive.leader())
+        if self.pace.due():
+            began = time.perf_counter()
+            self._look(search)
+            self.screen.show(self.now)
+            self.pace.took(time.perf_counter() - began)
+
+    def _look(self, search: Search) -> None:
+        """Take from the search what is shown of it."""
         t, best = search.tally, search.archive.leader()
-        self.course.note(t.generated, best)
-        if not self.pace.due():
-            return
-        began = time.perf_counter()
         self.at = time.monotonic()
         if t.generated >= self.stored:
             self.speed.note(self.at, t.generated, t.trained)
@@ -88,22 +99,17 @@ class Progress:
             refused=dict(t.refused),
             curve=tuple(self.course.moments),
             best=None if best is None else live.member(best),
-            explained=None if self.asking is None or best is None else self.asking.about(best.bred.text),
         )
-        self._look_at_front(search)
-        self.screen.show(self.now)
-        self.pace.took(time.perf_counter() - began)
-
-    def _look_at_front(self, search: Search) -> None:
-        """Which takes the longer the more programs there are."""
-        if self.asking is not None and self.front_pace.due():
+        if self.asking is not None and self.front_pace.due():  # a log shows no front
             began = time.perf_counter()
             self.view = replace(self.view, front=live.front(search.archive))
             self.front_pace.took(time.perf_counter() - began)
 
     def now(self) -> View:
-        """The view, with the times of this moment."""
+        """The view, with the times of this moment, and what is known by now of the best program."""
         view, now = self.view, time.monotonic()
+        if self.asking is not None and view.best is not None:
+            view = replace(view, explained=self.asking.about(view.best.text, ask=view.best.number >= 0))
         gone, left, part = now - self.began, None, None
         if view.doing in (SEARCHING, REPLAYING):
             until = None if self.until is None else self.until - now

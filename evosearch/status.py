@@ -15,9 +15,10 @@ from typing import Any
 from rich.console import Console
 
 from evosearch.live.look import Looking, Seen
-from evosearch.live.screen import screen
+from evosearch.live.screen import is_live, screen
 from evosearch.live.text import Shown
 from evosearch.live.view import Member
+from evosearch.meter import Meter
 from evosearch.plain import plain
 
 EVERY = 2.0  # seconds between two looks
@@ -29,13 +30,23 @@ console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty
 def status(args: argparse.Namespace) -> None:
     """Show how a search stands; with --watch until it ends."""
     looking = Looking(Path(args.directory))
-    seen = looking.look()
+    seen = _first(looking)
     if args.watch and seen.driver:
         seen = _watch(looking, seen, _print_json if args.json else None)
     if args.json:
         _print_json(seen)
     else:
         console.print(Shown(seen.view, whole=True))
+
+
+def _first(looking: Looking) -> Seen:
+    """The first look, which takes seconds where there are many candidates."""
+    errors = Console(stderr=True, highlight=False, markup=False)
+    if not is_live(errors):
+        return looking.look()
+    with Meter(errors, time.monotonic()) as meter:
+        meter.say(f"reading {looking.path}")
+        return looking.look()
 
 
 def _watch(looking: Looking, seen: Seen, each: Callable[[Seen], None] | None) -> Seen:

@@ -1,4 +1,4 @@
-"""Asks another process what programs are, and never waits for it: the arithmetic would be the driver's time."""
+"""Asks another process what programs are nearest to, and never waits: so much arithmetic would be the driver's time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 
+from evosearch.live.explain import equations
 from evosearch.live.view import Explained
 from primitives import own
 
-SHARE = 0.05  # of one core, at low priority, that goes into the search for relatives
+SHARE = 0.1  # of one core, at low priority, that goes into this while the best keeps changing
 SERVE = "from evosearch.live.explain import serve; serve()"
 
 
@@ -23,23 +24,35 @@ class Asking:
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting = False
         self._partial = b""  # of an answer
-        self._after = 0.0  # time.monotonic, before which no relatives are asked for
-        self._tried: set[str] = set()  # programs whose relatives were asked for
-        self._known: dict[str, Explained] = {}
+        self._after = 0.0  # time.monotonic, before which nothing is asked
+        self._known: dict[str, str] = {}  # by text; nothing until the answer comes
         self._failed = False
 
-    def about(self, text: str) -> Explained | None:
-        """What is known of a program now; where nothing is, it is asked for as soon as that is cheap enough."""
-        if not self._failed:
+    def start(self) -> None:
+        """Start the process, which takes a second or two until it answers."""
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", SERVE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            assert self._process.stdout is not None
+            os.set_blocking(self._process.stdout.fileno(), False)
+        except OSError:
+            self._failed = True
+
+    def about(self, text: str, ask: bool = True) -> Explained:
+        """The formula of a program, and as soon as it is known what it is nearest to."""
+        if not self._failed and self._process is not None:
             try:
                 self._take()
-                if not self._waiting and text not in self._known:
-                    self._ask(text, False)
-                elif not self._waiting and text not in self._tried and time.monotonic() >= self._after:
-                    self._ask(text, True)
+                if ask and not self._waiting and text not in self._known and time.monotonic() >= self._after:
+                    self._ask(text)
             except (OSError, ValueError):
                 self._failed = True
-        return self._known.get(text)
+        return Explained(equations(text), self._known.get(text, ""))
 
     def close(self) -> None:
         """End the process."""
@@ -53,23 +66,12 @@ class Asking:
             self._process = None
         self._failed = True
 
-    def _ask(self, text: str, nearest: bool) -> None:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-            assert self._process.stdout is not None
-            os.set_blocking(self._process.stdout.fileno(), False)
+    def _ask(self, text: str) -> None:
+        assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([text, nearest, own.used()]).encode() + b"\n")
+        self._process.stdin.write(json.dumps([text, own.used()]).encode() + b"\n")
         self._process.stdin.flush()
-        self._waiting = True
-        if nearest:
-            self._tried.add(text)
+        self._waiting, self._known[text] = True, ""
 
     def _take(self) -> None:
         if self._process is None or not self._waiting:
@@ -78,7 +80,7 @@ class Asking:
         self._partial += self._process.stdout.read() or b""
         if not self._partial.endswith(b"\n"):
             return
-        text, formula, nearest, seconds = json.loads(self._partial)
-        self._known[text] = Explained(tuple(formula), nearest)
+        text, nearest, seconds = json.loads(self._partial)
+        self._known[text] = nearest
         self._partial, self._waiting = b"", False
-        self._after = max(self._after, time.monotonic() + seconds / SHARE)
+        self._after = time.monotonic() + seconds / SHARE

@@ -8,44 +8,50 @@ import os
 import signal
 import sys
 import time
+from functools import lru_cache
 
 from evosearch.live.view import Explained
 from primitives import own
-from primitives.algebra.relatives import relatives
 from primitives.analysis.formula import formula
 from primitives.readable import readable
-from primitives.text import parse
+from primitives.reference import reference
+from primitives.text import parse, show
 
 SECONDS = 2.0  # for the search for relatives
-NICE = 10  # priority given away by a process that does nothing else
+NICE = 5  # priority given away by a process that does nothing else
 
 
-def explained(text: str, nearest: bool = True, seconds: float = SECONDS) -> Explained:
-    """The formula of a program, its update first, and with `nearest` the reference program that it is or is nearest to.
+def explained(text: str) -> Explained:
+    """All that a view tells of a program."""
+    return Explained(equations(text), nearest(text))
 
-    What cannot be told, or is not found in time, is left out: a view does without.
-    """
-    program = readable(parse(text))
-    lines: tuple[str, ...] = ()
+
+@lru_cache(maxsize=64)
+def equations(text: str) -> tuple[str, ...]:
+    """The formula of a program, its update first; nothing where there is none."""
     with contextlib.suppress(Exception):
-        *others, update = [equation.text for equation in formula(program).equations]
-        lines = (update, *others)
-    family = ""
-    if nearest:
-        with contextlib.suppress(Exception):
-            family = " ".join(relatives(program, seconds)[0].lines())
-    return Explained(lines, family)
+        *others, update = [equation.text for equation in formula(readable(parse(text))).equations]
+        return (update, *others)
+    return ()
+
+
+def nearest(text: str, seconds: float = SECONDS) -> str:
+    """The reference program that a program is or is nearest to, as a sentence; nothing where none is found in time."""
+    from primitives.algebra.relatives import relatives
+
+    with contextlib.suppress(Exception):
+        return " ".join(relatives(readable(parse(text)), seconds)[0].lines())
+    return ""
 
 
 def serve() -> None:
-    """Answer questions, [text, nearest, own primitives] in a line of JSON each, at low priority, until none come."""
+    """Say what programs are nearest to, [text, own primitives] in a line of JSON each, until none come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks
     os.nice(NICE)
+    nearest(show(reference("adamw")))  # what the first answer takes most of its time for
     for line in sys.stdin:
-        began, (text, nearest, files) = time.process_time(), json.loads(line)
-        found = Explained()
+        began, (text, files) = time.process_time(), json.loads(line)
         with contextlib.suppress(Exception):
             own.use(files)
-            found = explained(text, nearest, SECONDS * 3)  # who yields to others waits for a core
-        answer = [text, found.formula, found.nearest, time.process_time() - began if nearest else 0.0]
-        print(json.dumps(answer), flush=True)
+        found = nearest(text, SECONDS * 3)  # who yields to others waits for a core
+        print(json.dumps([text, found, time.process_time() - began]), flush=True)

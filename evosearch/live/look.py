@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from evosearch import control
 from evosearch.archive import Archive
 from evosearch.config import Config
 from evosearch.directory import reopen
+from evosearch.evaluate import Measured
 from evosearch.files import DRIVER, driver
 from evosearch.final import Line
 from evosearch.live.explain import explained
@@ -113,7 +114,7 @@ class Looking:
                 last = row.bred.number // block
             assert row.measured is not None
             if not row.known:
-                archive.add(row.bred, row.measured)
+                archive.add(row.bred, _full(row.measured))
             elif row.bred.fingerprint in archive.entries:
                 archive.more(archive.entries[row.bred.fingerprint], row.measured)
         self.course.note((last + 1) * block, archive.leader() if last >= 0 else None)
@@ -131,6 +132,11 @@ class Looking:
         if self.told is None or self.told[0] != text:
             self.told = text, explained(text)
         return self.told[1]
+
+
+def _full(measured: Measured) -> Measured:
+    """Only the full trainings: of who passed every hurdle the score follows from them."""
+    return replace(measured, stages=tuple(stage for stage in measured.stages if stage.kind == "full"))
 
 
 def _state(who: str, session: Any, final: bool) -> str:

@@ -15,7 +15,7 @@ from rich.live import Live
 from evosearch.live.text import Shown, lines, one_line, plain
 from evosearch.live.view import View
 
-SHARE = 0.004  # of the time that making views may take, and drawing them: together below a hundredth
+SHARE = 0.002  # of the time that making views may take, and drawing them; of a core that is shared it is more
 OFTEN = 0.25  # seconds between two pictures, at least
 SELDOM, MOST_SELDOM = 5.0, 60.0  # seconds between two lines of a log, at the beginning and after an hour
 COLUMNS = 100  # of a notebook
@@ -95,9 +95,10 @@ class Terminal:
         pace, pause = Pace(), OFTEN
         while not self._done.wait(pause):
             if self._view is not None:
+                view = self._view()  # the formula of a new best takes longer, once
                 began = time.thread_time()
                 try:
-                    self._live.update(Shown(self._view()), refresh=True)
+                    self._live.update(Shown(view), refresh=True)
                 except OSError:  # the terminal is gone, of which the driver is told otherwise
                     return
                 pause = pace.took(time.thread_time() - began)

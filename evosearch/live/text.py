@@ -180,7 +180,7 @@ def _counts(view: View, width: int, kinds: int) -> list[Line]:
     ]
     ordered = sorted(view.refused.items(), key=lambda item: -item[1])
     text = ", ".join(f"{name} {count:,}".replace(" ", "\xa0") for name, count in ordered)
-    return found + [((line.replace("\xa0", " "), FAINT),) for line in _wrapped(text, width, "  ", kinds)]
+    return found + [((line.replace("\xa0", " "), FAINT),) for line in _wrapped(text, width, "  ", kinds, deeper="")]
 
 
 def _curve(view: View, width: int, rows: int, ascii_only: bool) -> list[Line]:
@@ -255,11 +255,11 @@ def _beside(blocks: Sequence[tuple[list[Line], int]]) -> list[Line]:
     return found
 
 
-def _wrapped(text: str, width: int, indent: str, most: int) -> list[str]:
+def _wrapped(text: str, width: int, indent: str, most: int, deeper: str = "  ") -> list[str]:
     """Text in at most so many lines of a width, all indented, the later ones more."""
     if not text or not most:
         return []
-    return _first(textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  "), most)
+    return _first(textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + deeper), most)
 
 
 def _first(found: list[str], most: int) -> list[str]:

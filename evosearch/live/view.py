@@ -80,10 +80,15 @@ def member(entry: Entry) -> Member:
 
 
 def front(archive: Archive) -> tuple[Member, ...]:
-    """The Pareto front of score and length: the best program, then the best of those that are shorter, and so on."""
+    """The best program, then the best of those that are shorter, and so on.
+
+    What is best is what is believed so; but for the first, none is shown beside a shorter one of a higher score.
+    """
     found: list[Member] = []
     for entry in archive.front():
         if not found or entry.bred.length < found[-1].length:
+            while len(found) > 1 and found[-1].score <= entry.score:
+                found.pop()
             found.append(member(entry))
     return tuple(found[:MOST_MEMBERS])
 

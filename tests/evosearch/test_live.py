@@ -16,13 +16,15 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from evosearch.archive import Entry
+from evosearch.breed import Bred
 from evosearch.config import to_toml
 from evosearch.live import asking, chart
 from evosearch.live.asking import Asking
 from evosearch.live.explain import explained
 from evosearch.live.screen import Log, Notebook, Pace, Terminal, is_live, screen
 from evosearch.live.text import Shown, clock, lines, one_line, plain
-from evosearch.live.view import Explained, Member, Moment, Speed, View, ahead, sampled
+from evosearch.live.view import Explained, Member, Moment, Speed, View, ahead, front, sampled
 from primitives.reference import reference
 from primitives.text import show
 from tests.evosearch import terminal
@@ -186,7 +188,7 @@ class TestTimes:
         assert pace.took(0.1) > 10
         now[0] += 10
         assert not pace.due()
-        now[0] += 20
+        now[0] += 100
         assert pace.due()
 
 
@@ -251,10 +253,12 @@ class TestWhere:
 
 
 class TestAsking:
-    def test_answers_come_from_another_process(self):
+    def test_a_formula_at_once_and_relatives_from_another_process(self):
         some, text = Asking(), show(reference("lion"))
+        some.start()
+        assert some.about(text) == Explained(explained(text).formula)
         until = time.monotonic() + 100
-        while (found := some.about(text)) is None or not found.nearest:
+        while not (found := some.about(text)).nearest:
             assert time.monotonic() < until
             time.sleep(0.02)
         some.close()
@@ -263,30 +267,29 @@ class TestAsking:
         assert found.nearest == "It is lion with beta1 = 0.9, beta2 = 0.99."
         assert some.about(text) == found
 
-    def test_who_was_just_told_waits_for_relatives(self):
+    def test_nothing_is_asked_without_need(self):
         some = Asking()
+        some.start()
+        some.about(ADAM, ask=False)
         some._after = time.monotonic() + 1000
-        until = time.monotonic() + 100
-        while (found := some.about(ADAM)) is None:
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        assert found.formula
-        assert found.nearest == ""
+        assert some.about(ADAM).formula
+        assert not some._waiting
         some.close()
 
     @pytest.mark.parametrize("serve", ["raise SystemExit", "print('no JSON', flush=True)", "import os; os.abort()"])
     def test_a_process_that_fails_is_not_missed(self, monkeypatch, serve):
         monkeypatch.setattr(asking, "SERVE", serve)
         some = Asking()
+        some.start()
         for _ in range(30):
-            assert some.about(ADAM) is None
+            assert some.about(ADAM).nearest == ""
             time.sleep(0.02)
         some.close()
 
     def test_what_cannot_be_told_is_left_out(self, monkeypatch):
         monkeypatch.setattr("evosearch.live.explain.formula", lambda program: 1 / 0)
-        monkeypatch.setattr("evosearch.live.explain.relatives", lambda program, seconds: ())
-        assert explained(ADAM) == Explained()
+        monkeypatch.setattr("primitives.algebra.relatives.relatives", lambda program, seconds: ())
+        assert explained(show(reference("sgd"))) == Explained()
 
 
 RUN = ["run", "cheap.toml", "--workers", "1", "--out", "run"]
@@ -352,3 +355,14 @@ def test_a_pipe_gets_plain_lines_whatever_it_is_said_to_bear(here):
     assert "measuring the best programs and the baselines on fresh seeds ..." in text
     assert "(the bar)" in text
     assert "95 % intervals" in text
+
+
+def entry(number: int, length: int, score: float, believed: float) -> Entry:
+    bred = Bred(number, ADAM, length=length, states=2, cost=10.0)
+    return Entry(bred, score=score, believed=believed)
+
+
+def test_the_front_is_of_score_and_length():
+    ranked = [entry(1, 9, 0.10, 0.09), entry(2, 9, 0.11, 0.08), entry(3, 7, 0.08, 0.07), entry(4, 6, 0.09, 0.05)]
+    known = types.SimpleNamespace(front=lambda: [*ranked, entry(5, 4, 0.0, -0.1)])
+    assert [one.number for one in front(known)] == [1, 4, 5]
