@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 import re
@@ -301,39 +302,43 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("columns", "rows", "environment"), [(40, 24, {"NO_COLOR": "1"}), (140, 40, {})], ids=["narrow", "wide"]
-)
-def test_a_search_in_a_terminal(here, columns, rows, environment):
-    seen = terminal.run(RUN, here, columns, rows, environment)
-    assert seen.code == 0, seen.raw
-    live = [text for text in seen.screen.pictures if "generated " in text and "programs generated" not in text]
-    assert live
-    assert all("best" in text for text in live)
-    assert any("searching (Ctrl-C saves)" in text for text in live)
-    assert any(mark in text for text in live for mark in chart.BLOCKS[1:])
-    assert any("front" in text for text in live)
-    assert all(len(text.splitlines()) <= rows for text in seen.screen.pictures)
-    before, _, after = seen.raw.partition("programs generated")
-    assert after
+SEEN = {
+    "narrow": (40, 24, {"NO_COLOR": "1"}, ["searching (Ctrl-C saves)", "best score by", "front of", "█", "wₜ = "]),
+    "wide": (140, 40, {}, ["searching (Ctrl-C saves)", "best score by", "front of", "█", "wₜ = ", "seeds  program"]),
+    "few rows": (30, 8, {}, ["generated", "best ", " over ", "━" * 2]),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_search_in_a_terminal_shows_all_and_ctrl_c_leaves_it_as_it_was(here, name):
+    columns, rows, environment, parts = SEEN[name]
+    enough = functools.partial(_shows, parts)
+    seen = terminal.run([*RUN, "--programs", "100000"], here, columns, rows, environment, interrupt=enough)
+    assert seen.code == 130, seen.raw
+    assert any(map(enough, seen.screen.pictures))
+    assert all("best" in text for text in seen.screen.pictures if "generated" in text)
     alone = terminal.Screen(columns, rows)
-    alone.feed(before)
+    alone.feed(seen.raw.partition("\nStopped")[0])
     assert not alone.wrapped
+    assert bool(COLOURS.search(seen.raw)) == ("NO_COLOR" not in environment)
+    left = seen.screen.text.replace("\n", " ")
+    assert re.search(r"Stopped; \d+ candidates are saved. Go on with: evosearch resume run", left)
+    assert "generated" not in left
+    assert "Traceback" not in seen.raw
+    assert seen.screen.cursor
+
+
+def _shows(parts: list[str], text: str) -> bool:
+    return all(part in text for part in parts)
+
+
+def test_the_last_table_stands_where_the_view_was(here):
+    seen = terminal.run(RUN, here, 100, 40)
+    assert seen.code == 0
     assert seen.screen.cursor
     assert "searching" not in seen.screen.text
-    assert "evosearch resume run" in seen.screen.text.replace("\n", "")
-    assert bool(COLOURS.search(seen.raw)) == ("NO_COLOR" not in environment)
-
-
-def test_ctrl_c_in_a_terminal_of_few_rows_saves_and_leaves_it_as_it_was(here):
-    seen = terminal.run([*RUN, "--programs", "100000"], here, 30, 8, interrupt=lambda text: "best -" in text)
-    assert seen.code == 130
-    assert all("best" in text for text in seen.screen.pictures if "generated" in text)
-    text = seen.screen.text.replace("\n", " ")
-    assert re.search(r"Stopped; \d+ candidates are saved. Go on with: evosearch resume run", text)
-    assert seen.screen.cursor
-    assert "generated" not in text
-    assert "Traceback" not in seen.raw
+    for part in ("96 programs generated", "0 (the bar)", "evosearch resume run"):
+        assert part in seen.screen.text
 
 
 def test_a_dumb_terminal_gets_plain_lines(here):
