@@ -21,8 +21,9 @@ def _parts(files: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]]]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 parts[node.name] = ("\n".join(lines[first - 1 : node.end_lineno]), _names(node))
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                parts[node.targets[0].id] = ("\n".join(lines[node.lineno - 1 : node.end_lineno]), _names(node))
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                parts[ast.unparse(target)] = ("\n".join(lines[node.lineno - 1 : node.end_lineno]), _names(node))
     return parts
 
 

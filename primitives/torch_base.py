@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from primitives.torch_c import c_compiler
+from primitives.torch_c import C_COUNT, c_compiler
 from primitives.torch_runners import Number, Run, as_float, in_turn, wide
 
-Ready = tuple[dict[str, Any], Tensor, Tensor, dict[str, Any]]  # group, parameter, gradient if there is one, state
+Ready = tuple[dict[str, Any], list[Tensor], list[Tensor], list[dict[str, Any]]]  # group; w, g, state of its parameters
+
+
+def count(steps: list[Tensor]) -> None:
+    """Add one to counters of steps, by a compiled function where one is known: torch needs a microsecond for each."""
+    plain = C_COUNT and not torch.compiler.is_compiling() and {*map(type, steps)} == {Tensor}
+    if plain and all([x.dtype is torch.float32 and x.is_cpu for x in steps]):
+        pointers = array("q", map(Tensor.data_ptr, steps))
+        C_COUNT[0](len(steps), pointers.buffer_info()[0])
+    elif steps:
+        one = torch.ones((), dtype=torch.float32, device="cpu")
+        torch._foreach_add_(steps, [one] * len(steps))
 
 
 class Bucket:
     """Parameters that are updated alike: of one group and one sort, at the same step."""
 
-    def __init__(self, group: dict[str, Any], t: Number, traced: bool) -> None:
+    def __init__(self, group: dict[str, Any], t: Number, traced: bool, w: Any, g: Any, states: Any) -> None:
         self.group = group
         self.run: Run = in_turn
         self.t = t  # steps that they have seen, this one included
         self.traced = traced  # whether numbers are tensors, which nobody may read
-        self.w: list[Tensor] = []
-        self.g: list[Tensor] = []
-        self.states: list[dict[str, Any]] = []
+        self.w: list[Tensor] = w
+        self.g: list[Tensor] = g
+        self.states: list[dict[str, Any]] = states
 
     def state(self, name: str) -> list[Tensor]:
         """One state of each parameter."""
@@ -138,37 +150,37 @@ class ListOptimizer(torch.optim.Optimizer):
         """All that a step needs of the parameters that have a gradient, or can have one; it begins their states."""
         taken = []
         for group in self.param_groups:
-            for w in group["params"]:
-                x = w.grad if gradient else w
-                if x is not None and (gradient or w.requires_grad):
-                    if x.layout is not torch.strided or x.is_complex():
-                        raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
-                    taken.append((group, w, x))
-        ready = [(group, w, x, self.state[w]) for group, w, x in taken]
-        for group, w, _, state in ready:
-            if not state:
-                state["step"] = self._number(group, w, 0, torch.float32)
-                state.update(self._start(group, w))
-        if ready:
-            one = torch.ones((), dtype=torch.float32, device="cpu")
-            torch._foreach_add_([state["step"] for *_, state in ready], [one] * len(ready))
-        return ready
+            w = [w for w in group["params"] if (w.grad is not None if gradient else w.requires_grad)]
+            g: list[Any] = [w.grad if gradient else w for w in w]
+            if not {x.layout for x in g} <= {torch.strided} or any(map(Tensor.is_complex, g)):
+                raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
+            taken.append((group, w, g if gradient else []))
+        for group, w, _ in taken:
+            for one in w:
+                if not self.state[one]:
+                    self.state[one]["step"] = self._number(group, one, 0, torch.float32)
+                    self.state[one].update(self._start(group, one))
+        return [(group, w, g, [self.state[one] for one in w]) for group, w, g in taken if w]
 
     def _buckets(self, alone: bool = False, gradient: bool = True) -> list[Bucket]:
         """The parameters that have a gradient, or can have one, each alone or with those that are updated alike."""
-        buckets: dict[Any, Bucket] = {}
-        compiling = torch.compiler.is_compiling()
-        for group, w, x, state in self._ready(gradient):
-            traced = compiling or group["capturable"] or group["differentiable"]
-            t = state["step"] if traced else state["step"].item()
-            alike = len(buckets) if traced or alone else (id(group), t, w.dtype, w.device, self._sort(group, w, state))
-            bucket = buckets.get(alike)
-            if bucket is None:
-                bucket = buckets[alike] = Bucket(group, t, traced)
-            bucket.w.append(w)
-            bucket.states.append(state)
-            if gradient:
-                bucket.g.append(-x if group["maximize"] else x)
-        for bucket in buckets.values():
+        buckets = []
+        for group, w, g, states in self._ready(gradient):
+            traced = torch.compiler.is_compiling() or group["capturable"] or group["differentiable"]
+            steps = [state["step"] for state in states]
+            count(steps)
+            t = steps if traced else [*map(Tensor.item, steps)]
+            places: dict[Any, list[int]] = {}
+            if traced or alone:
+                places = {i: [i] for i in range(len(w))}
+            else:
+                sorts = [self._sort(group, x, state) for x, state in zip(w, states, strict=True)]
+                for i, alike in enumerate(zip(t, [x.dtype for x in w], [x.device for x in w], sorts, strict=True)):
+                    places.setdefault(alike, []).append(i)
+            g = [*map(torch.neg, g)] if group["maximize"] else g
+            for some in places.values():
+                chosen = [[column[i] for i in some] if column else [] for column in (w, g, states)]
+                buckets.append(Bucket(group, t[some[0]], traced, *chosen))
+        for bucket in buckets:
             bucket.run = self._run(bucket)
-        return list(buckets.values())
+        return buckets

@@ -64,6 +64,9 @@ static inline bfloat16 narrowed(real x) {
 }
 """
 C_STEP = """\
+void count(int64_t counters, const int64_t *memory) {{
+    for (int64_t i = 0; i < counters; i++) *(float *)memory[i] += 1;
+}}
 void step(int64_t count, int threads, const int64_t *memory, const double *numbers_at) {{
     {numbers}
     #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -108,6 +111,7 @@ def c_source(rule: str, tensors: Sequence[str], numbers: Sequence[str], dtypes: 
     return f"typedef {wide} real;\n{C_HEAD}{filled}"
 
 
+C_COUNT: list[Any] = []  # a function that adds one to float32 counters at given places, once one is compiled
 which = functools.cache(shutil.which)
 
 
@@ -142,9 +146,12 @@ def c_function(text: str, flags: str, libraries: str) -> Any:
             file.write(text)
         run([*c_compiler(), *C_FLAGS.split(), *flags.split(), "-c", source, "-o", compiled])
         run([*c_compiler(), "-shared", compiled, "-o", library, *libraries.split(), "-lm"])
-        step = ctypes.CDLL(library).step
+        functions = ctypes.CDLL(library)
+    step, count = functions.step, functions.count
+    count.argtypes, count.restype = [ctypes.c_int64, ctypes.c_void_p], None
     step.argtypes = [ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     step.restype = None
+    C_COUNT[:] = [count]
     return step
 
 

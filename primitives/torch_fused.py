@@ -52,12 +52,13 @@ def apart(in_c: Mapping[Rule, str], rule: Rule, lists: Lists, numbers: dict[str,
 def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bool:
     """Whether a kernel can take these: plain tensors, of these types, as long as w, elements one after the other."""
     every = [*chain.from_iterable(lists)]
-    plain = {*map(type, every)} <= {Tensor, torch.nn.Parameter} and all(map(Tensor.is_contiguous, every))
-    typed = all({x.dtype for x in column} == {dtype} for column, dtype in zip(lists, dtypes, strict=True))
-    lengths = [*map(Tensor.numel, lists[0])]
-    alike = all([*map(Tensor.numel, column)] == lengths for column in lists[1:])
+    lengths = [*map(Tensor.numel, every)]
     return (
-        plain and typed and alike and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
+        {*map(type, every)} <= {Tensor, torch.nn.Parameter}
+        and all(map(Tensor.is_contiguous, every))
+        and lengths == lengths[: len(lists[0])] * len(lists)
+        and [x.dtype for x in every] == [dtype for dtype in dtypes for _ in lists[0]]
+        and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
     )
 
 

@@ -27,14 +27,16 @@ from primitives.specialise import constants_read, specialise
 Array = np.ndarray[Any, Any]
 Known = tuple[tuple[str, float], ...]  # constants of tensors, by name
 
+RECENT = 1024  # programs kept compiled: those of a batch, at all its stages; a long search would fill any cache
 
-@lru_cache(maxsize=4096)
+
+@lru_cache(maxsize=RECENT)
 def compiled(program: Program, known: Known = ()) -> Bytecode:
     """The bytecode of a program, for tensors with these constants if given."""
     return compile_program(specialise(program, dict(known)) if known else program)
 
 
-_read = lru_cache(maxsize=4096)(constants_read)
+_read = lru_cache(maxsize=RECENT)(constants_read)
 
 
 def is_plain(program: Program) -> bool:
