@@ -8,16 +8,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
 from evosearch import handshake
+from evosearch.roster import AHEAD, NEVER, Roster, Worker
 from evosearch.workers import AUTO, Died, Done, Failure, Job, Piece, Queue, Raised, WorkerError, dotted, one_line
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2  # jobs given to a worker: the second waits there, so that it never idles; more could not be overtaken
 SLOW_SECONDS = 30.0  # before a warning that workers are slow to come
 START_SECONDS = 300.0  # without a single worker for so long, give up: contexts compile, clusters grow
 START_DEATHS = 3  # workers in a row that die before they are ready
@@ -52,33 +51,6 @@ class Cluster(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(eq=False)
-class Worker:
-    """The driver's view of an actor."""
-
-    actor: Any
-    introduction: Any  # the reference of `introduce`, which comes before `start`
-    starting: Any  # the reference of `start`; None once it is ready
-    since: float  # when it was asked to start, or when its first running piece began
-    node: str = ""
-    running: deque[tuple[Any, Piece]] = field(default_factory=deque)  # in the order in which they run
-
-    def waits_for(self) -> Any:
-        """The reference that comes next; None when it is idle."""
-        return self.introduction or self.starting or (self.running[0][0] if self.running else None)
-
-    def load(self) -> int:
-        """How many jobs it holds; a suspect fills it, and so does its start.
-
-        A process that dies takes along what it has not sent yet, so the job before the fatal one can seem to be it.
-        """
-        return AHEAD if self.starting or (self.running and self.running[0][1].suspect) else len(self.running)
-
-    def expires(self) -> float:
-        """When to end what it is doing."""
-        return self.since + self.running[0][1].job.deadline if self.running else float("inf")
-
-
 class Crew:
     """n workers, or for AUTO as many as there is room for; a job on which one dies, hangs or raises is split."""
 
@@ -87,7 +59,7 @@ class Crew:
         self._start = dotted(make_context), args
         self._queue = Queue()
         self._finished: deque[Done] = deque()
-        self._workers: list[Worker] = []
+        self._workers = Roster()
         self._mine, self._first = handshake.introduction(), dict[str, str]()
         self._barred: set[str] = set()  # nodes whose workers cannot be used
         self._deaths = 0
@@ -108,7 +80,7 @@ class Crew:
         self._fill()
 
     def next(self, timeout: float | None = None) -> Done | None:
-        until = float("inf") if timeout is None else monotonic() + timeout
+        until = NEVER if timeout is None else monotonic() + timeout
         while not self._finished and self._queue:
             self._fill()
             self._wait(until)
@@ -119,7 +91,7 @@ class Crew:
 
     def close(self) -> None:
         """End the workers; the cluster too, or the connection to it, if we opened it."""
-        workers, self._workers = self._workers, []
+        workers, self._workers = self._workers, Roster()
         self._queue, self._finished = Queue(), deque()
         for worker in workers:
             self._cluster.dismiss(worker.actor)
@@ -129,27 +101,29 @@ class Crew:
         """Take on those that are missing; more than one waits for a place only where so many were asked for."""
         n = max(1, self._cluster.room(self._barred)) if self._wanted == AUTO else self._wanted
         while len(self._workers) < n:
-            self._workers.append(self._new())
+            self._add()
         self._looked = monotonic()
 
-    def _new(self) -> Worker:
+    def _add(self) -> None:
         actor = self._cluster.hire(self._barred)
         introduction = self._cluster.call(actor, "introduce")
-        return Worker(actor, introduction, self._cluster.call(actor, "start", *self._start), monotonic())
+        self._workers.note(Worker(actor, introduction, self._cluster.call(actor, "start", *self._start), monotonic()))
 
     def _replace(self, worker: Worker) -> None:
         """A new process in the place of a dead or stuck one; what it had not begun goes back."""
-        self._cluster.dismiss(worker.actor)
+        self._dismiss(worker)
         for _, piece in worker.running:
             self._queue.push(piece)
-        self._workers[self._workers.index(worker)] = self._new()
+        self._add()
+
+    def _dismiss(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        self._cluster.dismiss(worker.actor)
 
     def _fill(self) -> None:
         """Give the best waiting pieces to the least busy workers."""
         for load in range(AHEAD):
-            for worker in [w for w in self._workers if w.load() == load]:
-                if not (piece := self._queue.pop()):
-                    return
+            while (worker := self._workers.free(load)) and (piece := self._queue.pop()):
                 if piece.suspect and load:  # it waits for a worker of its own, and all others with it
                     self._queue.push(piece)
                     return
@@ -157,21 +131,23 @@ class Crew:
                     worker.since = monotonic()
                 call = self._cluster.call(worker.actor, "run", piece.handler, piece.job.shared, piece.items)
                 worker.running.append((call, piece))
+                self._workers.note(worker)
 
     def _wait(self, until: float) -> None:
         """Wait for the first event: a worker is ready, pieces are back, a deadline or `until` has passed."""
         if monotonic() - self._looked > LOOK_SECONDS:
             self._grow()
-        events = {reference: w for w in self._workers if (reference := w.waits_for()) is not None}
-        limit = min(until, monotonic() + 1.0, *(w.expires() for w in self._workers))
-        ready = self._cluster.wait(list(events), max(0.0, limit - monotonic()))
+        limit = min(until, monotonic() + 1.0, self._workers.alarm())
+        ready = self._cluster.wait(self._workers.awaited(), max(0.0, limit - monotonic()))
         self._forgive(monotonic() - limit)
         for reference in ready:
-            self._collect(events[reference])
+            worker = self._workers.of(reference)
+            self._collect(worker)
+            if worker in self._workers:
+                self._workers.note(worker)
         if not ready:
             self._check_start()
-        now = monotonic()
-        for worker in [w for w in self._workers if w.expires() <= now]:
+        for worker in self._workers.expired(monotonic()):
             # It may have finished long ago while the driver was busy elsewhere.
             if not self._cluster.wait([worker.waits_for()], 0.0):
                 piece = worker.running.popleft()[1]
@@ -182,8 +158,7 @@ class Crew:
         """The time in which the machine slept, or all processes were stopped (Ctrl-Z), counts for no deadline."""
         if late > STILL_SECONDS:
             self._lived += late
-            for worker in self._workers:
-                worker.since += late
+            self._workers.delay(late)
 
     def _collect(self, worker: Worker) -> None:
         """Take what a worker has sent, or the news of its death."""
@@ -249,8 +224,7 @@ class Crew:
         if worker.node not in self._barred:
             logger.warning("a node is left out: %s", reason)
         self._barred.add(worker.node)
-        self._cluster.dismiss(worker.actor)
-        self._workers.remove(worker)
+        self._dismiss(worker)
         self._grow()
 
     def _stillborn(self, worker: Worker, died: Died) -> None:
