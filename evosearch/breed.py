@@ -63,7 +63,7 @@ def by_counters(seed: int, purpose: str, numbers: Iterable[int]) -> Iterator[ran
         yield rng
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)  # parents: a population or two
 def _parsed(text: str) -> Program:
     return parse(text)
 

@@ -31,7 +31,9 @@ def rate(exponent: float) -> float:
     return float(10.0 ** (exponent / STEPS_PER_DECADE))
 
 
-parsed = lru_cache(maxsize=4096)(parse)
+RECENT = 1024  # programs kept parsed: more than a job holds; a worker meets few again later
+
+parsed = lru_cache(maxsize=RECENT)(parse)
 
 
 def compiled(text: str) -> Bytecode:
@@ -39,7 +41,7 @@ def compiled(text: str) -> Bytecode:
     return batch.compiled(parsed(text))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=RECENT)
 def scheduled(program: Program) -> bool:
     """Whether a program carries a schedule of its own: it reads the planned steps T."""
     return any(node.op == "input" and node.value == "T" for node in graph(program).nodes)
