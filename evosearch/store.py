@@ -92,6 +92,11 @@ class Store:
 
     def add(self, rows: Iterable[Row], **values: Any) -> None:
         """Add rows in one transaction, and with them JSON values under their keys."""
+        if not self.path.exists():  # SQLite would go on to write what nobody can find
+            raise StoreError(
+                f"{self.path.parent} was removed or renamed while the search ran; if it was renamed, "
+                "`evosearch resume` of its new name goes on."
+            )
         with _sentences(self.path), self.connection:
             pairs = [(key, json.dumps(value)) for key, value in values.items()]
             self.connection.executemany(META, map(sealed, pairs))
@@ -135,7 +140,7 @@ class Store:
             SELECT status, known, substr(ended, 1, instr(ended || '"', '"') - 1) AS ended, COUNT(*)
             FROM (SELECT status, known, {ended} AS ended FROM candidates WHERE number >= ? AND number < ?)
             GROUP BY 1, 2, 3"""
-        with _sentences(self.path):
+        with _sentences(self.path), _readable(self.path):
             return [(a, bool(b), c, n) for a, b, c, n in self.connection.execute(query, (first, end))]
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
@@ -145,7 +150,7 @@ class Store:
                 yield from_sql(whole(row))
 
     def _count(self, where: str) -> int:
-        with _sentences(self.path):
+        with _sentences(self.path), _readable(self.path):
             [(count,)] = self.connection.execute(f"SELECT COUNT(*) FROM candidates WHERE {where}")
             return int(count)
 
@@ -201,7 +206,7 @@ def _open(path: Path, check: bool) -> sqlite3.Connection:
 
 def _look(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; where nobody else has the file open, one that does not even lock it."""
-    with _sentences(path):
+    with _sentences(path), _readable(path):
         alone = not path.with_name(path.name + "-wal").exists() and not driver(path.parent)
         name = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
         connection = sqlite3.connect(name, uri=True, timeout=PATIENCE)

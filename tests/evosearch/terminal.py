@@ -106,18 +106,18 @@ def run(
     os.close(its)
     screen, raw, rest = Screen(columns, rows), "", b""
     until = time.monotonic() + LONG
-    while time.monotonic() < until:
-        try:
-            rest += os.read(mine, 65536)
-        except OSError:  # its last process has closed the terminal
-            break
-        if not rest.endswith(b"\x1b") and (text := _whole(rest)) is not None:
-            raw, rest = raw + text, b""
-            screen.feed(text)
-            if interrupt(screen.text):
-                os.killpg(process.pid, signal.SIGINT)
-    os.close(mine)
     try:
+        while time.monotonic() < until:
+            try:
+                rest += os.read(mine, 65536)
+            except OSError:  # its last process has closed the terminal
+                break
+            if not rest.endswith(b"\x1b") and (text := _whole(rest)) is not None:
+                raw, rest = raw + text, b""
+                screen.feed(text)
+                if interrupt(screen.text):
+                    os.killpg(process.pid, signal.SIGINT)
+        os.close(mine)
         return Seen(screen, raw, process.wait(LONG))
     finally:
         process.kill()

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -263,16 +264,42 @@ def test_a_closed_terminal_stops_a_search_in_good_order(here):
         os.environ["PYTHONPATH"] = str(ROOT)
         os.execv(sys.executable, [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000"])
     deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and committed(here / "run") < 100:
-        os.set_blocking(terminal, False)
-        with contextlib.suppress(BlockingIOError):
-            os.read(terminal, 100_000)
-        time.sleep(0.05)
-    os.close(terminal)
-    _, status = os.waitpid(child, 0)
+    late = threading.Timer(150, os.kill, [child, signal.SIGKILL])  # it is not to outlive this test
+    late.start()
+    try:
+        while time.monotonic() < deadline and committed(here / "run") < 100:
+            os.set_blocking(terminal, False)
+            with contextlib.suppress(BlockingIOError):
+                os.read(terminal, 100_000)
+            time.sleep(0.05)
+        os.close(terminal)
+        _, status = os.waitpid(child, 0)
+    finally:
+        late.cancel()
     assert os.waitstatus_to_exitcode(status) in (1, 129)
     assert not (here / "run" / "driver.lock").exists()
     assert len(rows(here / "run")) >= 100
+
+
+@pytest.mark.parametrize("workers", [pytest.param("1"), pytest.param("2", marks=pytest.mark.ray)])
+def test_a_search_whose_directory_is_removed_ends_with_a_sentence(here, workers):
+    command = [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000", "--workers", workers]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=here, env=environment, text=True, **pipes) as process:
+        try:
+            deadline = time.monotonic() + 90
+            while time.monotonic() < deadline and process.poll() is None and committed(here / "run") < 100:
+                time.sleep(0.05)
+            (here / "run").rename(here / "removed")
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 2
+    assert re.fullmatch(r"evosearch: run was removed or renamed while the search ran[^\n]*\.\n", errors), errors
+    kept = rows(here / "removed")
+    assert main(["resume", "removed", "--workers", "1", "--programs", "+16"]) == 0
+    assert rows(here / "removed")[: len(kept)] == kept
 
 
 BESIEGED = dataclasses.replace(CHEAP, programs=300)

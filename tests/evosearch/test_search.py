@@ -204,10 +204,13 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, workers):
         command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and len(rows_or_none(tmp_path / "run")) < 200:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    try:
+        while time.monotonic() < deadline and len(rows_or_none(tmp_path / "run")) < 200:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     saved = re.search(r"(\d+) candidates are saved. Go on with: evosearch resume run", out)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -188,11 +190,71 @@ class TestDamaged:
             list(store.rows())
         store.close()
 
+    @pytest.mark.parametrize("column", ["text", "status", "stages", "fingerprint"])
+    def test_bytes_that_are_no_text(self, column: str, store: Store) -> None:
+        store.add([Row(Bred(7, TEXT, fingerprint="7"), None, False, None)])
+        store.connection.execute(f"UPDATE candidates SET {column} = CAST(x'ff80fe' AS TEXT)")
+        store.connection.commit()
+        store.close()
+        for look in (False, True):
+            reader = Store(store.path, look=look)
+            with pytest.raises(StoreError, match=r"^[^\n]*is damaged [^\n]*nothing was changed[^\n]*\.$"):
+                list(reader.rows())
+            if column == "status":
+                with pytest.raises(StoreError, match="is damaged"):
+                    reader.tally(0, 100)
+            reader.close()
+
+    def test_names_of_tables_that_are_no_text(self, path: Path) -> None:
+        """What SQLite says of them is no text either."""
+        whole = path.read_bytes()
+        for name, spoilt in (
+            (b"candidates", b"candid\xff\xfees"),
+            (b"meta", b"m\xff\xfea"),
+            (b"number INT", b"\xff\xfember I"),
+        ):
+            path.write_bytes(whole.replace(name, spoilt))
+            for drive, look in ((False, False), (False, True), (True, False)):
+                with pytest.raises(StoreError, match=r"^[^\n]+\.$"):
+                    reads_all(Store(path, drive=drive, look=look))
+
     def test_what_stands_under_a_key(self, store: Store) -> None:
         store.put("a", "value")
         store.connection.execute("UPDATE meta SET value = '[' WHERE key = 'a'")
         with pytest.raises(StoreError, match="damaged"):
             store.get("a")
+
+
+class TestADirectoryThatGoes:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        (tmp_path / "run").mkdir()
+        return Store(tmp_path / "run" / "store.sqlite", create=True)
+
+    def test_removed(self, store: Store) -> None:
+        shutil.rmtree(store.path.parent)
+        with pytest.raises(StoreError, match=r"was removed or renamed while the search ran[^\n]*\.$"):
+            store.put("a", 1)
+        store.close()
+
+    def test_renamed(self, store: Store, tmp_path: Path) -> None:
+        store.put("a", 1)
+        store.path.parent.rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreError, match="removed or renamed"):
+            store.put("a", 2)
+        store.close()
+        again = Store(tmp_path / "elsewhere" / "store.sqlite", drive=True)
+        assert again.get("a") == 1
+        again.put("a", 3)
+        again.close()
+
+
+def reads_all(store: Store) -> None:
+    with contextlib.closing(store):
+        store.get("a")
+        store.count()
+        store.tally(0, 100)
+        assert len(list(store.rows())) == 200
 
 
 class TestOneDriver:
