@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from evosearch.breed import Bred
@@ -73,8 +74,13 @@ def _plain(number: float) -> float:
 
 def _stages(measured: Measured) -> str:
     """JSON; the stages themselves are JSON already where they come from a worker."""
-    stages, status, reason = measured.text or stages_text(measured.stages), measured.status, measured.reason
-    return f'{{"stages": {stages}, "end": [{json.dumps(status)}, {json.dumps(reason)}]}}'
+    stages = measured.text or stages_text(measured.stages)
+    return f'{{"stages": {stages}, "end": {_end(measured.status, measured.reason)}}}'
+
+
+@lru_cache(maxsize=256)  # most trainings end in one of a few ways
+def _end(status: str, reason: str) -> str:
+    return json.dumps([status, reason])
 
 
 def _pair(one: float, other: float) -> str:
