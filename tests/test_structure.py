@@ -1,4 +1,4 @@
-"""The rules that matter: directions between packages, the top level, the size of files, the README."""
+"""The rules that matter: directions between packages, the top level, the size of files, options that are documented."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import argparse
 import ast
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from evosearch.cli import parser
+from tests.documents import PAGES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("primitives", "proxies", "evosearch")
 FORBIDDEN = {"primitives": {"proxies", "evosearch"}, "proxies": {"primitives", "evosearch"}, "evosearch": set()}
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in PAGES.values())  # README and guide
 
 
 def imports(path: Path) -> set[str]:
@@ -70,47 +70,14 @@ def options(command: argparse.ArgumentParser) -> set[str]:
 
 
 @pytest.mark.parametrize("name", list(commands()))
-def test_every_command_and_option_is_in_the_readme_and_has_help(name):
-    assert f"`evosearch {name}" in README
+def test_every_command_and_option_is_documented_and_has_help(name):
+    assert f"`evosearch {name}" in DOCUMENTS
     for option in options(commands()[name]):
-        assert f"`{option}" in README or f"{option} " in README, option
+        assert f"`{option}" in DOCUMENTS or f"{option} " in DOCUMENTS, option
     for action in commands()[name]._actions:
         assert action.help, action.dest
 
 
-def test_the_readme_names_no_option_that_there_is_not():
+def test_the_documents_name_no_option_that_there_is_not():
     known = set().union(*(options(command) for command in commands().values()))
-    assert set(re.findall(r"`(--[a-z-]+)", README)) <= known
-
-
-def test_the_readmes_python_runs(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert blocks
-    for block in blocks:
-        subprocess.run([sys.executable, "-W", "error", "-c", block], check=True, cwd=tmp_path)
-
-
-def test_the_readmes_toml_is_a_configuration(tmp_path):
-    from evosearch.config import load
-
-    for i, block in enumerate(re.findall(r"```toml\n(.*?)```", README, re.DOTALL)):
-        path = tmp_path / f"{i}.toml"
-        path.write_text(block)
-        load(path)
-
-
-def test_the_readmes_program_is_one():
-    from primitives.text import parse
-
-    [text] = re.findall(r"```\n(def .*?)```", README, re.DOTALL)
-    parse(text)
-
-
-def test_the_readmes_expressions_are_programs():
-    from evosearch import load
-
-    [block] = re.findall(r"```\n(lookahead\(.*?)```", README, re.DOTALL)
-    found = re.split(r"\n| {2,}", block.strip())
-    assert len(found) == 6
-    for text in found:
-        load(text.replace('"runs/today:best"', "lion"))
+    assert set(re.findall(r"`(--[a-z-]+)", DOCUMENTS)) <= known

@@ -11,15 +11,6 @@ import pytest
 
 from evosearch.cli import main
 
-README = Path(__file__).parents[2] / "README.md"
-
-
-def test_the_readmes_training_in_jax_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "muon", "-o", str(tmp_path / "muon.py"), "--target", "optax"]) == 0
-    assert capsys.readouterr().out == f"Wrote {tmp_path / 'muon.py'}: from muon import muon\n"
-    [block] = re.findall(r"```py\n(import jax\n.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    subprocess.run([sys.executable, "-W", "error", "-c", block], check=True, cwd=tmp_path)
-
 
 def test_the_function_can_have_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "made.py"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import evosearch
 from primitives.export import source
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "training"
-README = Path(__file__).parents[2] / "README.md"
 
 
 def exported(program: str, path: Path, class_name: str | None = None) -> Path:
@@ -27,26 +25,10 @@ def exported(program: str, path: Path, class_name: str | None = None) -> Path:
 
 def fresh(script: str, *words: object, warnings: str = "error") -> subprocess.CompletedProcess[str]:
     """A script in a process of its own, with what it wrote; it must end well."""
-    return _run([str(FOLDER / script), *map(str, words)], Path.cwd(), warnings)
-
-
-def fresh_code(code: str, folder: Path, warnings: str = "error") -> None:
-    """Run Python code in a process of its own, in that folder; it must end well."""
-    _run(["-c", code], folder, warnings)
-
-
-def _run(words: list[str], folder: Path, warnings: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", warnings, *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-W", warnings, str(FOLDER / script), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
-
-
-def snippet(word: str) -> str:
-    """The block of the README in which the word stands, of those that need an exported file or a framework."""
-    blocks: list[str] = re.findall(r"```py\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    [block] = [block for block in blocks if word in block]
-    return block
 
 
 def rows(log: Path) -> list[dict[str, float]]:

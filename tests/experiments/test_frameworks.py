@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiments.scripts import exported, fresh, fresh_code, rows, snippet
-
-PLAIN = snippet("import Muon").replace("range(100)", "range(2)")
+from tests.experiments.scripts import exported, fresh, rows
 
 
 def quiet(done: subprocess.CompletedProcess[str]) -> None:
@@ -54,44 +52,3 @@ def test_lightning_gives_programs_that_ask_for_the_loss_a_closure(tmp_path: Path
     losses = [row["loss"] for row in rows(tmp_path / "whole.jsonl")]
     assert len(losses) == 2 * 2 * 44  # two gradients for each of 44 batches in two epochs
     assert losses[-1] < losses[0]
-
-
-def test_the_readmes_trainer_runs(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    pytest.importorskip("accelerate")
-    exported("muon", tmp_path / "muon.py")
-    before = """
-import transformers
-
-class Squares(torch.nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-    def forward(self, x, labels):
-        y = self.inner(x)
-        return {"loss": torch.nn.functional.mse_loss(y, labels), "logits": y}
-
-model = Squares(model)
-data = [{"x": torch.randn(8), "labels": torch.zeros(1)} for _ in range(16)]
-arguments = transformers.TrainingArguments(
-    "out", max_steps=3, use_cpu=True, weight_decay=0.1, disable_tqdm=True, report_to=[], dataloader_pin_memory=False
-)
-"""
-    other = snippet("transformers").replace(
-        "optimizers=(optimizer, scheduler)", "optimizer_cls_and_kwargs=(Muon, {'lr': 0.02})"
-    )
-    after = "assert {group['weight_decay'] for group in trainer.optimizer.param_groups} == {0.1, 0.0}\n"
-    fresh_code("\n".join([PLAIN, before, snippet("transformers"), after, other, after]), tmp_path, "default")
-
-
-def test_the_readmes_lightning_module_runs(tmp_path: Path) -> None:
-    pytest.importorskip("lightning")
-    exported("muon", tmp_path / "muon.py")
-    after = """
-rows = torch.utils.data.TensorDataset(torch.randn(64, 8), torch.zeros(64, 1))
-trainer = lightning.Trainer(accelerator="cpu", precision="bf16-mixed", accumulate_grad_batches=2, max_epochs=1,
-                            logger=False, enable_progress_bar=False, enable_checkpointing=False)
-trainer.fit(Module(model), torch.utils.data.DataLoader(rows, 16))
-assert trainer.global_step == 2
-"""
-    fresh_code("\n".join([PLAIN, "import lightning", snippet("LightningModule"), after]), tmp_path, "default")

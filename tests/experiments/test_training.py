@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.experiments.scripts import exported, fresh, fresh_code, modules, rows, snippet
+from tests.experiments.scripts import exported, fresh, modules, rows
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,3 @@ def test_a_checkpoint_of_another_training_is_refused(
     with pytest.raises(SystemExit):
         scripts[0].main(["--steps", "3", "--resume", str(tmp_path / "half.pt")])
     assert "half.pt is of another training: " in capsys.readouterr().err
-
-
-def test_the_readmes_training_runs(tmp_path: Path) -> None:
-    exported("muon", tmp_path / "muon.py")
-    check = "assert loss.isfinite()\nassert set(torch.load('checkpoint.pt', weights_only=True)) == set(parts)\n"
-    fresh_code(f"import torch\ntorch.manual_seed(0)\n{snippet('import Muon')}\n{check}", tmp_path)
