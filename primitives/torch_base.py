@@ -18,7 +18,7 @@ Ready = tuple[dict[str, Any], list[Tensor], list[Tensor], list[dict[str, Any]]] 
 def count(steps: list[Tensor]) -> None:
     """Add one to counters of steps, by a compiled function where one is known: torch needs a microsecond for each."""
     plain = C_COUNT and not torch.compiler.is_compiling() and {*map(type, steps)} == {Tensor}
-    if plain and all([x.dtype is torch.float32 and x.is_cpu for x in steps]):
+    if plain and {(x.dtype, x.is_cpu) for x in steps} == {(torch.float32, True)}:
         pointers = array("q", map(Tensor.data_ptr, steps))
         C_COUNT[0](len(steps), pointers.buffer_info()[0])
     elif steps:
