@@ -1,4 +1,4 @@
-"""What a search shows while it runs, and the table it ends with."""
+"""What a search shows while it runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from evosearch import stopping
-from evosearch.config import Config
 from evosearch.live import view as live
 from evosearch.live.asking import Asking
+from evosearch.live.result import show_result
 from evosearch.live.screen import Log, Pace, screen
-from evosearch.live.text import update_text
 from evosearch.live.view import View
-from proxies import shown
 
 if TYPE_CHECKING:
-    from evosearch.final import Line
-    from evosearch.run import Result
     from evosearch.search import Search
 
 __all__ = ["Progress", "show_result"]
@@ -116,41 +111,3 @@ class Progress:
             done = view.generated + (view.speed[0] * (now - self.at) if view.speed else 0.0)
             left, part = live.ahead(done, self.programs, view.speed, gone, until)
         return replace(view, gone=gone, left=left, part=part)
-
-
-def show_result(console: Console, result: Result, config: Config) -> None:
-    """The table of the best programs beside the tuned baselines, the verdict, and what to type next."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("program", "score", *(shown(task).replace("_", "\n") for task in config.proxies)):
-        table.add_column(name, no_wrap=True)
-    for name in ("lr", "length", "states", "cost", "in\nsearch"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for line in result.lines:
-        table.add_row(*_cells(line, result, config))
-    t = result.search.tally
-    console.print(
-        f"\n{t.generated:,} programs generated, {t.trained:,} distinct ones trained. "
-        f"On {config.scoring.final_seeds} fresh seeds: log of the bar's validation loss over the program's "
-        "(positive is better), with 95 % intervals; then the loss on each task:\n"
-    )
-    console.print(table)
-    found = [line for line in result.lines if line.search_score is not None]
-    if found:
-        top = found[0]
-        console.print(f"\nThe search's best program, {top.name}, is {top.verdict}:")
-        console.print(f"  update = {update_text(top.text)}", soft_wrap=True)
-    else:
-        console.print("\nNo program passed all hurdles; search for longer.")
-        return
-    console.print(f"\nNext:\n  evosearch inspect {result.directory}:best", soft_wrap=True)
-    console.print(f"  evosearch export {result.directory}:best -o best.py", soft_wrap=True)
-    console.print(f"  evosearch resume {result.directory} --budget +10m", soft_wrap=True)
-
-
-def _cells(line: Line, result: Result, config: Config) -> list[str]:
-    score = "0 (the bar)" if line is result.lines[0] else f"{line.score:+.3f} ± {line.half:.3f}"
-    first = next(iter(line.rates.values()))
-    return [
-        line.name, score, *(f"{line.losses[p]:.4f}" for p in config.proxies), f"{first:.3g}", str(line.length),
-        str(line.states), f"{line.cost:g}", "" if line.search_score is None else f"{line.search_score:+.3f}",
-    ]  # fmt: skip

@@ -209,7 +209,10 @@ def go(
     watch: Callable[[Search], None] = lambda search: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; a table."""
+    """Run or go on until `programs` are committed, the clock (time.monotonic) passes `until`, or `stop()`; a table.
+
+    Where preparing took all the time, one block is searched nevertheless.
+    """
     if store.get(told.KIND):
         raise StoreError(f"{path} is an ask/tell loop; go on with it by evosearch.AskTell(out='{path}').")
     enough = FULL * workers.size * config.scoring.batch
@@ -229,9 +232,14 @@ def go(
             directory.write_best(path, search.archive, config)
         watch(search)
 
+    def ends() -> bool:
+        """Whether it was asked for or time is over; a new search breeds its first block whatever the time."""
+        late = until is not None and time.monotonic() >= until
+        return stop() or (late and bool(search.blocks or search.tally.generated))
+
     note = _noted(store, search.stored, programs, until)
     note(SEARCHING)
-    search.run(programs, lambda: stop() or (until is not None and time.monotonic() >= until), after_block)
+    search.run(programs, ends, after_block)
     directory.write_best(path, search.archive, config)
     note(MEASURING)
     say("measuring the best programs and the baselines on fresh seeds")

@@ -237,8 +237,18 @@ def update_text(text: str) -> str:
     """The program in one line: its update, then its statements."""
     program = readable(parse(text))
     body = "; ".join(f"{a.name} = {show_expr(a.value)}" for a in program.body)
-    update = show_expr(program.returns[0]).removeprefix("w - lr * ")
+    update = _without_brackets(show_expr(program.returns[0]).removeprefix("w - lr * "))
     return f"{update}  where {body}" if body else update
+
+
+def _without_brackets(text: str) -> str:
+    """Without the pair of brackets around all of it."""
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[1:-1] if text.startswith("(") and i == len(text) - 1 else text
+    return text
 
 
 def _beside(blocks: Sequence[tuple[list[Line], int]]) -> list[Line]:

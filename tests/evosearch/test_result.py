@@ -1,0 +1,87 @@
+"""What a search ends with, as wide as the terminal; and a search whose time was over before it began."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import time
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from evosearch import directory, run
+from evosearch.config import Config
+from evosearch.final import Line
+from evosearch.live.result import show_result
+from evosearch.live.text import update_text
+from evosearch.workers import open_workers
+from tests.evosearch.siege import CHEAP
+from tests.evosearch.small import MAKE_CONTEXT
+
+TASKS = Config().proxies
+LONG = """def candidate(w, g, m, v, *, lr=0.1):
+    m = ema(m, g, 0.6212)
+    v = ema(v, square(g), 0.9909)
+    x1 = bias_correct(m, 0.6212, t) / (1.945e-8 + sqrt(bias_correct(v, 0.9909, t)))
+    return w - lr * (x1 + 0.002179 * w), m, v
+"""
+
+
+def line(name: str, score: float, found: float | None) -> Line:
+    losses, rates = dict.fromkeys(TASKS, 0.01234), dict.fromkeys(TASKS, 0.0178)
+    return Line(name, score, 0.029, losses, rates, 17, 2, 17.2, found, LONG)
+
+
+def shown(width: int, *lines: Line) -> str:
+    tally = SimpleNamespace(generated=1024, trained=367)
+    result = SimpleNamespace(directory="runs/a", lines=[line("nadamw, tuned", 0, None), *lines])
+    result.search = SimpleNamespace(tally=tally)
+    file = io.StringIO()
+    show_result(Console(file=file, width=width, highlight=False, markup=False), result, Config())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [36, 40, 60, 80, 100, 140])
+def test_the_last_table_fits_the_terminal_and_no_score_is_cut(width):
+    text = shown(width, line("793", -0.057, -0.031))
+    assert "…" not in text
+    assert "-0.057 ± 0.029" in text
+    assert max(map(len, text.partition("\nNext")[0].splitlines())) <= width
+    assert ("0.0123" in text) == ("the loss on each task" in " ".join(text.split()))
+
+
+def test_what_is_left_out_first_matters_least():
+    wide, middle, narrow = (shown(width, line("793", -0.057, -0.031)) for width in (120, 80, 44))
+    assert "cost" in wide
+    assert "cost" not in middle
+    assert "states" in middle
+    assert "0.0123" in middle
+    assert "length" in narrow
+    assert "0.0123" not in narrow
+
+
+def test_what_to_type_next_is_never_broken_and_suits_what_was_found():
+    found, none = shown(30, line("793", -0.057, -0.031)), shown(30)
+    for command in ("inspect runs/a:best", "export runs/a:best -o best.py", "report runs/a", "resume runs/a --budget"):
+        assert f"  evosearch {command}" in found
+    assert "No new program passed" in none
+    assert "export" not in none
+    assert "  evosearch resume runs/a --budget +10m\n" in none
+
+
+def test_an_update_has_no_brackets_around_all_of_it():
+    assert update_text(LONG).startswith("x1 + 0.002179 * w  where m = ")
+    two = LONG.replace("(x1 + 0.002179 * w)", "((x1 + w) * (x1 - w))")
+    assert update_text(two).startswith("(x1 - w) * (w + x1)  where ")
+
+
+def test_a_search_whose_time_is_over_before_it_begins_searches_one_block(tmp_path):
+    config = dataclasses.replace(CHEAP, programs=0, budget=1.0)
+    store = directory.create(tmp_path / "run", config)
+    with_none_left = time.monotonic() - 1
+    workers = open_workers(0, MAKE_CONTEXT, (config,))
+    result = run.go(config, tmp_path / "run", store, workers, programs=0, until=with_none_left)
+    assert result.search.tally.generated == config.evolution.block
+    assert store.count() == config.evolution.block
+    store.close()
