@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -27,10 +28,25 @@ class Context:
     proxies: tuple[Proxy, ...]
 
 
-def make_context(config: Config) -> Context:
-    """The context of a configuration."""
+def make_context(config: Config, expected: Mapping[str, str] | None = None) -> Context:
+    """The context of a configuration; ValueError where a file of the user's own is not the one that the driver has."""
     own.use(config.language.primitives)
-    return Context(config, tuple(proxies.get(name) for name in config.proxies))
+    context = Context(config, tuple(proxies.get(name) for name in config.proxies))
+    found = own_files(config) if expected else {}
+    for name, digest in (expected or {}).items():
+        if found.get(name) != digest:
+            raise ValueError(
+                f"{name} on {socket.gethostname()} is not the file that the driver began with; put the same file on "
+                "every node, leave it as it is, and resume"
+            )
+    return context
+
+
+def own_files(config: Config) -> dict[str, str]:
+    """The digests of the files that tasks and primitives of the user's own are made from, by their names."""
+    marks = {name: proxies.digest(name) for name in config.proxies}
+    marks |= {name: own.digest(name) for name in config.language.primitives}
+    return {name: mark for name, mark in marks.items() if mark is not None}
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from rich.console import Console
 
 from evosearch import arguments, directory, stopping
 from evosearch import run as running
+from evosearch.breed import own_files
 from evosearch.callbacks import Callback, Watch
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
 from evosearch.store import Store
-from evosearch.workers import open_workers
+from evosearch.workers import RESOURCES, open_workers
 from primitives import own
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
@@ -101,8 +102,11 @@ def drive(
     workers = None
     try:
         with stopping.heed(path / stopping.REQUEST), progress:
-            processes = arguments.processes(config.workers if config.device == "cpu" else 1)
-            workers = open_workers(processes, "evosearch.breed:make_context", (config,))
+            on_gpu = config.device != "cpu"
+            processes = arguments.processes(max(1, config.workers) if on_gpu else config.workers)
+            needs = RESOURCES["cuda" if on_gpu else "cpu"]
+            args = config, own_files(config)
+            workers = open_workers(processes, "evosearch.breed:make_context", args, needs)
             result = running.go(
                 config,
                 path,

@@ -122,8 +122,8 @@ class Config:
             raise ConfigError("--workers is a positive number of processes, or 'auto' for one for each core.")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise ConfigError(f"the device is '{self.device}' and must be cpu, cuda or cuda:N.")
-        if self.device != "cpu" and self.workers > 1:
-            raise ConfigError(f"a search on {self.device} trains in one process; leave --workers out.")
+        if ":" in self.device and self.workers > 1:
+            raise ConfigError(f"{self.device} is one GPU; for one in each of {self.workers} workers use --device cuda.")
         if not self.proxies:
             raise ConfigError("a search needs at least one proxy; see `evosearch proxies`.")
         if len(set(self.proxies)) < len(self.proxies):

@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[1]
 REMEDY = "install the same version on every node, or send the code along with `ray job submit --working-dir`"
 
 
-def introduction() -> dict[str, str]:
-    """Where this process runs, what code, and on what kind of machine."""
-    return {"host": socket.gethostname(), "root": str(ROOT), "evosearch": __version__, "code": _code()} | this_machine()
+def introduction(device: str = "cpu") -> dict[str, str]:
+    """Where this process runs, what code, and on what kind of machine; with the model of a GPU that it was given."""
+    here = {"host": socket.gethostname(), "root": str(ROOT), "evosearch": __version__, "code": _code()}
+    return here | this_machine(device)
 
 
 def objection(theirs: Mapping[str, str], mine: Mapping[str, str], first: Mapping[str, str]) -> str:

@@ -24,7 +24,10 @@ def differences(then: dict[str, str], now: dict[str, str]) -> str:
 def _gpu(device: str) -> str:
     import torch
 
-    return torch.cuda.get_device_name(device)
+    try:
+        return torch.cuda.get_device_name(device)
+    except (AssertionError, RuntimeError):  # a resource of that name without the hardware
+        return "none"
 
 
 def _processor() -> str:

@@ -45,7 +45,7 @@ class Actor:
         try:
             from evosearch.handshake import introduction
 
-            facts = introduction()
+            facts = introduction("cuda" if ray.get_gpu_ids() else "cpu")
         except Exception as error:
             facts = {"host": socket.gethostname(), "fault": " ".join(f"{type(error).__name__}: {error}".split())}
         return ray.get_runtime_context().get_node_id(), facts

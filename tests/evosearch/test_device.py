@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import proxies
-from evosearch import cli, machine, measure
+from evosearch import cli, commands, handshake, machine, measure
 from evosearch.config import Config, ConfigError, from_dict
 from primitives.machines import batch
 from primitives.machines.gpu_driver import problem
@@ -53,13 +53,38 @@ def test_a_search_on_a_gpu_does_not_resume_without_it(no_gpu, capsys):
     assert "torch sees no CUDA device here" in capsys.readouterr().err
 
 
-def test_a_device_has_a_name_and_trains_in_one_process():
+def test_a_device_has_a_name_and_one_gpu_is_for_one_worker():
     assert from_dict({"device": "cuda:1"}).device == "cuda:1"
     for wrong in ("gpu", "cuda:", "cuda:-1", "CUDA"):
         with pytest.raises(ConfigError, match="must be cpu, cuda or cuda:N"):
             from_dict({"device": wrong})
-    with pytest.raises(ConfigError, match="trains in one process; leave --workers out"):
-        from_dict({"device": "cuda", "workers": 2})
+    with pytest.raises(ConfigError, match=r"cuda:1 is one GPU; for one in each of 2 workers use --device cuda\.$"):
+        from_dict({"device": "cuda:1", "workers": 2})
+    assert from_dict({"device": "cuda", "workers": 2}).workers == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "needs"),
+    [
+        (["--device", "cuda"], 0, {"CPU": 1.0, "GPU": 1.0}),
+        (["--device", "cuda:0"], 0, {"CPU": 1.0, "GPU": 1.0}),
+        (["--device", "cuda", "--workers", "3"], 3, {"CPU": 1.0, "GPU": 1.0}),
+        (["--workers", "3"], 3, {"CPU": 1.0}),
+    ],
+)
+def test_each_worker_on_ray_asks_for_a_gpu(words, count, needs, tmp_path, monkeypatch):
+    """One process uses one GPU; several are workers that are asked for."""
+    asked = []
+
+    def open_workers(n: int, make_context: str, args: object, resources: dict[str, float]) -> None:
+        asked.append((n, resources))
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "check_device", lambda device: None)
+    monkeypatch.setattr(commands, "open_workers", open_workers)
+    assert cli.main(["run", "--programs", "5", *words]) == 130
+    assert asked == [(count, needs)]
 
 
 def test_a_run_notes_its_gpu():
@@ -68,6 +93,14 @@ def test_a_run_notes_its_gpu():
     assert then["GPU"] == "A GPU"
     assert machine.differences(then, {**then, "GPU": "Another"}) == "GPU was A GPU and is Another"
     assert "GPU" not in machine.this_machine()
+
+
+def test_workers_on_other_gpus_are_refused():
+    with patch("torch.cuda.get_device_name", return_value="A GPU"):
+        first = handshake.introduction("cuda")
+    other = {**first, "host": "there", "GPU": "Another"}
+    assert "there has GPU Another (not A GPU), unlike" in handshake.objection(other, handshake.introduction(), first)
+    assert handshake.objection(first, handshake.introduction(), first) == ""
 
 
 def losses(texts: list[str], name: str, device: str = "cpu") -> np.ndarray:

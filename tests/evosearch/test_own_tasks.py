@@ -10,6 +10,7 @@ import pytest
 
 import proxies
 from evosearch import directory
+from evosearch.breed import make_context, own_files
 from evosearch.cli import main
 from evosearch.config import to_toml
 from proxies import SUITE, TaskError, own
@@ -120,3 +121,15 @@ def test_a_task_of_an_installed_package(tmp_path, monkeypatch):
             proxies.get(name)
     monkeypatch.chdir(tmp_path)
     assert main(["proxies", "spirals", "--json"]) == 0
+
+
+def test_a_worker_whose_file_is_another_is_refused(tmp_path):
+    config = dataclasses.replace(TINY, proxies=(proxies.full_name(str(short_example(tmp_path))),))
+    expected = own_files(config)
+    assert list(expected) == list(config.proxies)
+    assert make_context(config, expected).proxies == make_context(config).proxies
+    with open(tmp_path / "spirals.py", "a") as file:
+        file.write("\n# a remark\n")
+    with pytest.raises(ValueError, match=r"spirals.* on .* is not the file that the driver began with; put the same"):
+        make_context(config, expected)
+    assert own_files(SMALL) == {}

@@ -24,7 +24,8 @@ def agrees(roster: Roster, workers: list[Worker]) -> None:
     assert all(roster.of(reference) is worker for reference, worker in waiting.items())
     for load in range(AHEAD):
         some = [worker for worker in workers if worker.load() == load]
-        assert roster.free(load) in (some or [None])
+        free = roster.free(load)
+        assert free in some if some else free is None
     assert roster.alarm() <= min((worker.expires() for worker in workers), default=NEVER)
     assert list(roster) == workers
 
