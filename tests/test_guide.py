@@ -16,13 +16,18 @@ from evosearch.cli import COMMANDS, parser
 from tests.documents import GUIDE, LANGUAGES, PAGES, ROOT, Block, blocks, evosearch_commands, play
 
 # What the test writes behind a command, so that it takes seconds; a reader's command is without it.
-SMALLER = {
-    "run": "--programs 48",
+SMALLER = {  # by how the command begins, the first that fits
+    "run --out": "--programs 48 --proxy least_squares",
+    "run --workers 2": "--programs 48 --proxy least_squares",
+    "run": "--programs 16 --workers 1",
     "resume": "--programs +16 --workers 1",
     "compare": "--seeds 3 --trials 2",
     "validate": "--seeds 3 --trials 1 --candidates 1 --workers 1 --selection wine --held-out breast_cancer",
 }
-WITHOUT_RAY = {"run": "--workers 1", "compare": "--workers 1"}  # behind these too, but under the marker ray
+WITHOUT_RAY = {  # behind these too, but under the marker ray
+    "run --out": "--workers 1",
+    "compare": "--workers 1",
+}
 
 # Blocks with these words wait for a marker: they take long, or want what the marker says.
 WAITS = {
@@ -35,11 +40,9 @@ WAITS = {
     "pytest -m gpu": "never",  # the tests themselves
     "--device cuda": "gpu",
     "python3 -m venv": "never",  # installs; .ci/run runs the one with the tests
-    "pip install": "never",
     "srun": "never",  # a SLURM cluster
     "kind: RayJob": "never",  # a Kubernetes cluster
     "ray job submit": "never",  # a Ray cluster with a dashboard
-    "ray start": "never",  # its processes would outlive the test
 }
 NEEDS = {"guide/frameworks": ("transformers", "accelerate", "lightning")}  # what warns there is not ours to mend
 WITH_A_RUN = ("guide/reading", "guide/is_it_real")  # go on in the folder of guide/first_search
@@ -57,9 +60,9 @@ def environment(folder: Path, ray: bool = False) -> dict[str, str]:
     cases = []
     for command, ending in SMALLER.items():
         more = "" if ray else WITHOUT_RAY.get(command, "")
-        cases.append(f'{command}) set -- "$@" {ending} {more};;')
+        cases.append(f'"{command} "*) set -- "$@" {ending} {more};;')
     real = f'exec "{sys.executable}" -m evosearch.cli "$@"\n'
-    own.write_text("\n".join(["#!/bin/sh", 'case "$1" in', *cases, "esac", real]))
+    own.write_text("\n".join(["#!/bin/sh", 'case "$* " in', *cases, "esac", real]))
     own.chmod(0o755)
     path = os.pathsep.join([str(own.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {
