@@ -155,12 +155,13 @@ class ListOptimizer(torch.optim.Optimizer):
             if not {x.layout for x in g} <= {torch.strided} or any(map(Tensor.is_complex, g)):
                 raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
             taken.append((group, w, g if gradient else []))
-        for group, w, _ in taken:
-            for one in w:
-                if not self.state[one]:
-                    self.state[one]["step"] = self._number(group, one, 0, torch.float32)
-                    self.state[one].update(self._start(group, one))
-        return [(group, w, g, [self.state[one] for one in w]) for group, w, g in taken if w]
+        ready = [(group, w, g, [self.state[x] for x in w]) for group, w, g in taken if w]
+        for group, w, _, states in ready:
+            for x, state in zip(w, states, strict=True):
+                if not state:
+                    state["step"] = self._number(group, x, 0, torch.float32)
+                    state.update(self._start(group, x))
+        return ready
 
     def _buckets(self, alone: bool = False, gradient: bool = True) -> list[Bucket]:
         """The parameters that have a gradient, or can have one, each alone or with those that are updated alike."""
@@ -179,7 +180,8 @@ class ListOptimizer(torch.optim.Optimizer):
                     places.setdefault(alike, []).append(i)
             g = [*map(torch.neg, g)] if group["maximize"] else g
             for some in places.values():
-                chosen = [[column[i] for i in some] if column else [] for column in (w, g, states)]
+                columns = (w, g, states)
+                chosen = columns if len(some) == len(w) else [[x[i] for i in some] if x else [] for x in columns]
                 buckets.append(Bucket(group, t[some[0]], traced, *chosen))
         for bucket in buckets:
             bucket.run = self._run(bucket)
