@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from evosearch import stopping
 from evosearch.config import DEFAULT_BUDGET
+from evosearch.loading import loading
 
 MOST_FAULTS = 8  # of a program that are printed
 
@@ -232,19 +233,22 @@ def _failed(error: OSError) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """Import what the command needs, which may take a second, and call it."""
-    from proxies.threads import pin_environment, pin_variables
+    with loading():
+        from proxies.threads import pin_environment, pin_variables
 
-    if args.command in WITHOUT_TRAINING:
-        pin_variables()
-    else:
-        pin_environment()
-    from evosearch.mistakes import MISTAKES
-    from primitives import own
+        if args.command in WITHOUT_TRAINING:
+            pin_variables()
+        else:
+            pin_environment()
+        from evosearch.mistakes import MISTAKES
+        from primitives import own
 
     module, function = COMMANDS[args.command].split(":")
     try:
-        own.use(getattr(args, "primitives", None) or ())
-        return getattr(importlib.import_module(f"evosearch.{module}"), function)(args) or 0
+        with loading():
+            own.use(getattr(args, "primitives", None) or ())
+            command = getattr(importlib.import_module(f"evosearch.{module}"), function)
+        return command(args) or 0
     except MISTAKES as error:
         lines = str(error).splitlines()
         print("\n".join(f"evosearch: {line}" for line in lines[:MOST_FAULTS]), file=sys.stderr)

@@ -21,6 +21,7 @@ from evosearch.live.view import Course, Explained, Speed, View, ahead, front, me
 from evosearch.run import DONE, MEASURING, SEARCHING, kept_references
 from evosearch.store import Row, Store
 
+FIRST = "compiling where that was never done, then measuring the bar"
 CHUNK = 20_000  # candidates read at a time, so that no reading lasts long enough to hold up the driver's log
 
 
@@ -152,7 +153,7 @@ def _doing(state: str, who: str, session: Any, path: Path) -> str:
     if not session and path.name == control.NAME:
         return f"random search, the control of a validation{by if who else ''}"
     return {
-        "preparing": f"measuring the bar, or going through what is stored{by}",
+        "preparing": f"preparing: {'going through what is stored' if session else FIRST}{by}",
         SEARCHING: f"searching{by}",
         MEASURING: f"measuring the best programs on fresh seeds{by}",
         "stopped": f"stopped; evosearch resume {path} goes on",

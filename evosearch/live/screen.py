@@ -71,7 +71,7 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._view: Callable[[], View] | None = None
-        self._done = threading.Event()
+        self._done, self._drawing = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._draw, daemon=True)
 
     def start(self) -> None:
@@ -88,8 +88,9 @@ class Terminal:
     def stop(self) -> None:
         """Take the picture away and show the cursor again."""
         self._done.set()
+        with self._drawing:  # a thread that is still making a view finds that it is over
+            self._live.stop()
         self._thread.join(2)
-        self._live.stop()
 
     def _draw(self) -> None:
         pace, pause = Pace(), OFTEN
@@ -98,7 +99,10 @@ class Terminal:
                 view = self._view()  # the formula of a new best takes longer, once
                 began = time.thread_time()
                 try:
-                    self._live.update(Shown(view), refresh=True)
+                    with self._drawing:
+                        if self._done.is_set():
+                            return
+                        self._live.update(Shown(view), refresh=True)
                 except OSError:  # the terminal is gone, of which the driver is told otherwise
                     return
                 pause = pace.took(time.thread_time() - began)
