@@ -65,7 +65,6 @@ def test_a_good_record_has_no_fault() -> None:
         ({"torch": ""}, "softsign has no text for torch"),
         ({"degree": times(1)}, "the degree of softsign is 1 for arguments of the degrees 1"),
     ],
-    ids=str,
 )
 def test_a_mistake_is_a_sentence_that_says_what_to_do(changes: dict[str, Any], says: str) -> None:
     found = faults(softsign(**changes), set(PRIMITIVES))
