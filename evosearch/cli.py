@@ -15,6 +15,7 @@ from evosearch.config import DEFAULT_BUDGET
 from evosearch.loading import loading
 
 MOST_FAULTS = 8  # of a program that are printed
+UNKNOWN = "unknown primitive"  # a fault that a file of primitives may mend
 
 COMMANDS = {
     "run": "commands:run",
@@ -254,6 +255,8 @@ def _run(args: argparse.Namespace) -> int:
         print("\n".join(f"evosearch: {line}" for line in lines[:MOST_FAULTS]), file=sys.stderr)
         if len(lines) > MOST_FAULTS:
             print(f"evosearch: and {len(lines) - MOST_FAULTS} faults more.", file=sys.stderr)
+        if hasattr(args, "primitives") and any(UNKNOWN in line for line in lines):
+            print("evosearch: for a primitive of your own name its file too, by --primitives FILE.", file=sys.stderr)
         return 2
 
 

@@ -61,7 +61,9 @@ def check_language(config: Config) -> None:
     for name in (*config.language.only, *config.language.without):
         if name not in there:
             close = difflib.get_close_matches(name, there, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else "."
+            hint = (
+                f"; did you mean '{close[0]}'?" if close else "; one of your own needs its file, by --primitives FILE."
+            )
             raise ConfigError(f"there is no primitive '{name}'{hint}")
     for name in config.language.only:
         if not runs_in_search(name):

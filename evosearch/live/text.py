@@ -24,6 +24,7 @@ NARROW, SIDE_BY_SIDE, THREE = 50, 66, 112  # columns from which on there is room
 COUNTS = 28  # columns of the counts
 GAP = 3  # columns between blocks
 WIDEST = 150
+FINISHING = "finishing what is under way"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def _score(best: Member) -> str:
 
 
 def _left(view: View) -> str:
-    return "time left unknown" if view.left is None else f"{clock(view.left)} left"
+    if view.left is None:
+        return "time left unknown"
+    return f"{clock(view.left)} left" if view.left else FINISHING
 
 
 def _lines(view: View, width: int, room: Room, ascii_only: bool) -> list[Line]:
@@ -142,7 +145,7 @@ def _head(view: View, width: int, ascii_only: bool) -> Iterator[Line]:
     """What it does, how long it took and takes, and a bar."""
     place: Line = (("evosearch ", FAINT), (view.place, HEADING))
     parts = [] if view.gone is None else [f"{clock(view.gone)} gone"]
-    parts += [] if view.left is None else [f"about {clock(view.left)} left"]
+    parts += [] if view.left is None else [f"about {clock(view.left)} left" if view.left else FINISHING]
     times: Line = ((", ".join(parts), ""),)
     if _width(place) + _width(times) + GAP <= width:
         yield (*place, (" " * (width - _width(place) - _width(times)), ""), *times)

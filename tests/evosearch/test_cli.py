@@ -79,9 +79,10 @@ def test_wrong_programs(here, capsys, name, command):
 
 def test_all_faults_of_a_program_at_once(here, capsys):
     (here / "bad.opt").write_text("def f(w, g, m, *, lr=1):\n    x = sgin(q)\n    return w - lr * x\n")
-    errors = refused(["inspect", "bad.opt"], capsys, here)
-    assert len(errors.splitlines()) == 3
-    assert all("line " in line and "column " in line for line in errors.splitlines())
+    *faults, hint = refused(["inspect", "bad.opt"], capsys, here).splitlines()
+    assert len(faults) == 3
+    assert all("line " in line and "column " in line for line in faults)
+    assert "--primitives FILE" in hint
 
 
 @pytest.mark.parametrize(
@@ -188,3 +189,23 @@ def test_help_imports_nothing_heavy():
         "heavy = {'torch', 'numba', 'ray', 'scipy', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "command", [["inspect"], ["simplify"], ["export", "-o", "x.py"], ["compare", "adamw"], ["run", "--from"]]
+)
+def test_an_unknown_primitive_says_how_own_ones_are_named(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.opt").write_text("def f(w, g, *, lr=1):\n    return w - lr * quite_mine(g)\n")
+    assert "unknown primitive 'quite_mine'.\n" in (errors := refused([*command, "mine.opt"], capsys, tmp_path))
+    assert errors.endswith("evosearch: for a primitive of your own name its file too, by --primitives FILE.\n")
+    assert "--primitives" not in refused([*command, "no_such_program"], capsys, tmp_path)
+
+
+def test_an_unknown_primitive_to_insert_says_so_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    errors = refused(["run", "--only", "quite_mine"], capsys, tmp_path)
+    assert (
+        errors
+        == "evosearch: there is no primitive 'quite_mine'; one of your own needs its file, by --primitives FILE.\n"
+    )

@@ -14,7 +14,8 @@ from evosearch import directory, run
 from evosearch.config import Config
 from evosearch.final import Line
 from evosearch.live.result import show_result
-from evosearch.live.text import update_text
+from evosearch.live.text import lines, one_line, plain, update_text
+from evosearch.live.view import View
 from evosearch.workers import open_workers
 from tests.evosearch.siege import CHEAP
 from tests.evosearch.small import MAKE_CONTEXT
@@ -85,3 +86,11 @@ def test_a_search_whose_time_is_over_before_it_begins_searches_one_block(tmp_pat
     assert result.search.tally.generated == config.evolution.block
     assert store.count() == config.evolution.block
     store.close()
+
+
+@pytest.mark.parametrize(("left", "says"), [(0.0, "finishing what is under way"), (7.4, "7s left"), (None, "unknown")])
+def test_when_time_is_over_what_is_under_way_is_finished(left, says):
+    view = View("run", "searching", gone=45.0, left=left, part=1.0, generated=5)
+    assert says in one_line(view)
+    assert (says in plain(lines(view, 80)[0])) == (left is not None)
+    assert "0s left" not in one_line(view)
