@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from evosearch.breed import Bred
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
+from evosearch.lexicase import by_task, lexicase, slacks
 from evosearch.score import Baseline, Bounds, Stage, merged
 from evosearch.standing import NOWHERE, Standing, standing
 
@@ -140,11 +141,28 @@ class Population:
         return True
 
     def choose(self, draws: Iterable[random.Random]) -> list[Entry]:
-        """For each source of randomness the winner of a tournament, by believed score less its prices."""
+        """For each source of randomness the winner of a tournament, by believed score less its prices.
+
+        Or, with the probability `lexicase`, the best by this of those that stay in lexicase selection over tasks.
+        """
         members = list(self.members)
         values = [self.value(entry) for entry in members]
+        if self.evolution.lexicase:
+            return self._choose_over_tasks(members, values, draws)
         count, bits, rounds = len(members), len(members).bit_length(), range(self.evolution.tournament)
         return [members[max([_below(count, bits, rng) for _ in rounds], key=values.__getitem__)] for rng in draws]
+
+    def _choose_over_tasks(
+        self, members: Sequence[Entry], values: Sequence[float], draws: Iterable[random.Random]
+    ) -> list[Entry]:
+        scores = by_task([entry.scores for entry in members])
+        slack, count, chosen = slacks(scores), len(members), list[Entry]()
+        for rng in draws:
+            over_tasks = rng.random() < self.evolution.lexicase
+            drawn = [_below(count, count.bit_length(), rng) for _ in range(self.evolution.tournament)]
+            places = lexicase(scores, slack, rng) if over_tasks else drawn
+            chosen.append(members[max(places, key=values.__getitem__)])
+        return chosen
 
     def value(self, entry: Entry) -> float:
         """What tournaments compare."""
