@@ -147,7 +147,7 @@ class Run:
         head = self._lines()[0]
         if not rows:
             return f"<p><b>{html.escape(str(self.path))}</b>: {html.escape(head)}</p>"
-        cells = [(row["name"], f"{row['score']:+.3f} ± {row['half']:.3f}", row["text"]) for row in rows]
+        cells = [(row["name"], _score(row), row["text"]) for row in rows]
         body = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{score}</td><td><code>{html.escape(_update(text))}</code></td></tr>"
             for name, score, text in cells
@@ -160,7 +160,7 @@ class Run:
             count, rows = store.count(), store.get("final") or []
             tasks = "asked and told" if store.get(told.KIND) else f"on {', '.join(self.config.proxies)}"
         lines = [f"{count:,} candidates {tasks}, seed {self.config.seed}"]
-        return lines + [f"{row['name']}: {row['score']:+.3f} ± {row['half']:.3f}" for row in rows]
+        return lines + [f"{row['name']}: {_score(row)}" for row in rows]
 
 
 def search(
@@ -271,3 +271,8 @@ def _update(text: str) -> str:
     from evosearch.live.text import update_text
 
     return update_text(text)
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    """A score of the last table with half of its interval; the bar has neither."""
+    return f"{row['score']:+.3f} ± {row['half']:.3f}" if row["half"] else "0 (the bar)"

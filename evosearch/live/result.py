@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evosearch.config import Config
+from evosearch.live.screen import COLUMNS
 from evosearch.live.text import update_text
 from proxies import shown
 
@@ -23,7 +25,22 @@ UNBOUNDED = 10_000  # columns
 
 
 def show_result(console: Console, result: Result, config: Config) -> None:
-    """The table of the best programs beside the tuned baselines, the verdict, and what to type next."""
+    """The table of the best programs beside the tuned baselines, the verdict, and what to type next.
+
+    In a notebook it is one output, not one for each line.
+    """
+    if console.is_jupyter and not console.quiet:
+        text = io.StringIO()
+        page = Console(
+            file=text, width=COLUMNS, highlight=False, markup=False, force_jupyter=False, force_terminal=False
+        )
+        _show(page, result, config)
+        print(text.getvalue(), end="")
+    else:
+        _show(console, result, config)
+
+
+def _show(console: Console, result: Result, config: Config) -> None:
     table, has_tasks = _fitting(console, result.lines, config.proxies)
     t = result.search.tally
     console.print(

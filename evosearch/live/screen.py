@@ -53,9 +53,9 @@ class Screen(Protocol):
 
 def screen(console: Console) -> Screen:
     """What suits a console."""
-    if console.is_jupyter:
+    if console.is_jupyter and not console.quiet:
         return Notebook()
-    return Terminal(console) if is_live(console) else Log(console)
+    return Terminal(console) if is_live(console) and not console.quiet else Log(console)
 
 
 def is_live(console: Console) -> bool:

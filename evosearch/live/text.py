@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ NARROW, SIDE_BY_SIDE, THREE = 50, 66, 112  # columns from which on there is room
 COUNTS = 28  # columns of the counts
 GAP = 3  # columns between blocks
 WIDEST = 150
+LONG_NUMBER = re.compile(r"\b\d+\.\d{9,}\b")  # as arithmetic leaves them
 FINISHING = "finishing what is under way"
 
 
@@ -241,7 +243,7 @@ def update_text(text: str) -> str:
     program = readable(parse(text))
     body = "; ".join(f"{a.name} = {show_expr(a.value)}" for a in program.body)
     update = _without_brackets(show_expr(program.returns[0]).removeprefix("w - lr * "))
-    return f"{update}  where {body}" if body else update
+    return LONG_NUMBER.sub(lambda number: f"{float(number[0]):.6g}", f"{update}  where {body}" if body else update)
 
 
 def _without_brackets(text: str) -> str:

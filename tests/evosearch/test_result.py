@@ -14,6 +14,7 @@ from evosearch import directory, run
 from evosearch.config import Config
 from evosearch.final import Line
 from evosearch.live.result import show_result
+from evosearch.live.screen import Log, screen
 from evosearch.live.text import lines, one_line, plain, update_text
 from evosearch.live.view import View
 from evosearch.workers import open_workers
@@ -34,13 +35,17 @@ def line(name: str, score: float, found: float | None) -> Line:
     return Line(name, score, 0.029, losses, rates, 17, 2, 17.2, found, LONG)
 
 
-def shown(width: int, *lines: Line) -> str:
+def shown(width: int, *lines: Line, **console: bool) -> str:
+    file = io.StringIO()
+    show_result(Console(file=file, width=width, highlight=False, markup=False, **console), found(*lines), Config())
+    return file.getvalue()
+
+
+def found(*lines: Line) -> SimpleNamespace:
     tally = SimpleNamespace(generated=1024, trained=367)
     result = SimpleNamespace(directory="runs/a", lines=[line("nadamw, tuned", 0, None), *lines])
     result.search = SimpleNamespace(tally=tally)
-    file = io.StringIO()
-    show_result(Console(file=file, width=width, highlight=False, markup=False), result, Config())
-    return file.getvalue()
+    return result
 
 
 @pytest.mark.parametrize("width", [36, 40, 60, 80, 100, 140])
@@ -63,9 +68,9 @@ def test_what_is_left_out_first_matters_least():
 
 
 def test_what_to_type_next_is_never_broken_and_suits_what_was_found():
-    found, none = shown(30, line("793", -0.057, -0.031)), shown(30)
+    some, none = shown(30, line("793", -0.057, -0.031)), shown(30)
     for command in ("inspect runs/a:best", "export runs/a:best -o best.py", "report runs/a", "resume runs/a --budget"):
-        assert f"  evosearch {command}" in found
+        assert f"  evosearch {command}" in some
     assert "No new program passed" in none
     assert "export" not in none
     assert "  evosearch resume runs/a --budget +10m\n" in none
@@ -94,3 +99,22 @@ def test_when_time_is_over_what_is_under_way_is_finished(left, says):
     assert says in one_line(view)
     assert (says in plain(lines(view, 80)[0])) == (left is not None)
     assert "0s left" not in one_line(view)
+
+
+def test_a_notebook_gets_the_end_as_one_output_without_control_characters(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a notebook's kernel has it
+    assert shown(100, line("793", -0.057, -0.031), force_jupyter=True) == ""
+    out = capsys.readouterr().out
+    assert "-0.057 ± 0.029" in out
+    assert "evosearch inspect runs/a:best" in out
+    assert "\x1b" not in out
+    assert shown(100, line("793", -0.057, -0.031), force_jupyter=True, quiet=True) == capsys.readouterr().out == ""
+
+
+def test_who_wants_no_output_gets_no_view_either():
+    for console in (Console(quiet=True, force_jupyter=True), Console(quiet=True, force_terminal=True)):
+        assert isinstance(screen(console), Log)
+
+
+def test_numbers_of_an_update_are_as_long_as_one_reads():
+    assert "0.1759 * m" in update_text("def f(w, g, m, *, lr=1):\n    return w - lr * (0.17589999999999995 * m), g\n")
