@@ -152,7 +152,7 @@ class Log:
         now = time.monotonic()
         if now >= self._after:
             self._after = now + min(MOST_SELDOM, max(SELDOM, (now - self._began) / 60))
-            self._console.print(one_line(view()))
+            self._console.print(one_line(view()), soft_wrap=True)  # a line stays one in a file
 
     def say(self, view: Callable[[], View]) -> None:
         """Print what begins now."""

@@ -26,7 +26,8 @@ COUNTS = 28  # columns of the counts
 GAP = 3  # columns between blocks
 WIDEST = 150
 LONG_NUMBER = re.compile(r"\b\d+\.\d{9,}\b")  # as arithmetic leaves them
-FINISHING = "finishing what is under way"
+AFTER_TIME = " what is under way"
+FINISHING = f"finishing{AFTER_TIME}"
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def one_line(view: View) -> str:
     """The view as one line of a log."""
     generated, trained = (f" ({rate:.0f}/s)" for rate in view.speed) if view.speed else ("", "")
     best = "none yet" if view.best is None else _score(view.best)
+    left = _left(view).removesuffix(AFTER_TIME)
     return (
-        f"{view.gone or 0:5.0f}s  {_left(view)}  {view.generated:,} generated{generated}  "
+        f"{view.gone or 0:5.0f}s  {left}  {view.generated:,} generated{generated}  "
         f"{view.trained:,} trained{trained}  {view.hit_rate:.0%} cache hits  best {best}"
     )
 

@@ -96,8 +96,37 @@ def _by_tier(program: Program, tier: str, until: float) -> tuple[Program, list[S
     reduced, n, steps = _reduced(program, tier, until)
     written = _written(reduced, n)
     if kind_faults(written) or _size(written) > _size(program):
-        return (readable(reduced, symbolic=True) if len(reduced.states) < len(program.states) else program), steps
+        kept = readable(reduced, symbolic=True) if len(reduced.states) < len(program.states) else program
+        shorter, found = _without_zeros(kept)
+        return shorter, [*steps, *found]
     return written, [*steps, *_trail(n.arena)]
+
+
+def _without_zeros(program: Program) -> tuple[Program, list[Step]]:
+    """The program without terms that are zero times a weight or a gradient, all else as it is written."""
+    steps: list[Step] = []
+    defined = {"w", "g"} - {a.name for a in program.body}  # what is computed may be undefined, and then is kept
+
+    def cut(expr: Expr) -> Expr:
+        if not isinstance(expr, Call):
+            return expr
+        args = tuple(map(cut, expr.args))
+        for i in {"add": (0, 1), "subtract": (1,)}.get(expr.op, ()):
+            zero = args[i]
+            if (
+                isinstance(zero, Call)
+                and zero.op == "multiply"
+                and any(zero.args == (0.0, x) or zero.args == (x, 0.0) for x in defined)
+            ):
+                steps.append(Step("collect terms", EXACT, show_expr(Call(expr.op, args)), show_expr(args[1 - i])))
+                return args[1 - i]
+        return replace(expr, args=args)
+
+    body = tuple(replace(a, value=cut(a.value)) for a in program.body)
+    found = replace(program, body=body, returns=tuple(map(cut, program.returns)))
+    if not steps or kind_faults(found) or not _has_kinds(found):
+        return program, []
+    return readable(found, symbolic=True), steps
 
 
 def _size(program: Program) -> tuple[int, int]:

@@ -209,3 +209,19 @@ def test_a_choice_that_leaves_a_number_to_reduce_is_a_sentence():
 def test_an_exact_law_lets_nothing_go_that_is_undefined_somewhere(value: str):
     text = f"def f(w, g, *, lr=0.01):\n    return w - lr * ({value} + g)"
     assert difference(parse(text), simplify(parse(text), EXACT).program) is None
+
+
+def test_a_term_that_is_zero_goes_where_the_rest_is_shortest_as_it_stands():
+    twice = "bias_correct(bias_correct(v, 0.99, t), 0.19, t)"
+    text = f"def f(w, g, v, *, lr=1):\n    v = ema(v, g, 0.99)\n    return w - lr * ({twice} + 0 * w), v\n"
+    found = simplify(parse(text))
+    assert show(found.program) == text.replace(" + 0 * w", "").replace("lr * (", "lr * ").replace("t)), v", "t), v")
+    assert found.length[1] == found.length[0] - 2
+    assert "collect terms" in {step.law for step in found.steps}
+    kept = text.replace("0 * w", "c * w").replace("lr=1", "lr=1, c=0")
+    assert "c * w" in show(simplify(parse(kept)).program)
+
+
+def test_a_term_that_is_zero_or_undefined_stays():
+    text = "def f(w, g, v, *, lr=1):\n    v = ema(v, g, 0.99)\n    return w - lr * (v + 0 * log(g)), v\n"
+    assert "log(g)" in show(simplify(parse(text), EXACT).program)
