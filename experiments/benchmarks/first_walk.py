@@ -34,7 +34,7 @@ def trained(make):
         torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(512, 10),
     )
     optimizer = make(model.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], total_steps=300)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=300, cycle_momentum=False)
     for step in range(300):
         rows = torch.randint(0, 1500, (64,))
         loss = torch.nn.functional.cross_entropy(model(images[rows]), labels[rows])
