@@ -3,10 +3,11 @@
     python experiments/benchmarks/optimizer_step.py [--rounds 60] [--threads N] [--device cpu]
 
 Two models: 9.4 million parameters in 60 tensors, as of a small transformer, and a tiny one of about a thousand. Every
-optimizer has parameters and gradients of its own, and takes one turn in each round, in rotated order; times are medians
-over the rounds. The bound of a step is what its program must move (weights, gradients and states are read, weights and
-states written) at the bandwidth of the best of some additions that take turns in the same rounds. The tiny model lies
-in the cache: there the bound is only a scale. The ratio is our fused AdamW over torch's, on the large model.
+optimizer has parameters and gradients of its own, and takes one turn in each round, in an order shuffled anew, as what
+ran before it decides what the caches hold; times are medians over the rounds. The bound of a step is what its program
+must move (weights, gradients and states are read, weights and states written) at the bandwidth of the best of some
+additions that take turns in the same rounds. The tiny model lies in the cache: there the bound is only a scale. The
+ratio is our fused AdamW over torch's, on the large model.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -103,14 +105,13 @@ def turn(step: Step, steps: int, device: str) -> float:
 
 
 def measure(calls: list[Step], rounds: int, steps: int, device: str) -> list[Times]:
-    """Warm up by three steps of each and a round; then each takes a turn in each round, another one first each time."""
+    """Warm up by three steps of each and a round; then each takes a turn in each round, in another order each time."""
     warm = [sum(turn(call, 1, device) for _ in range(3)) for call in calls]
     times: list[list[float]] = [[] for _ in calls]
     gc.collect()
     gc.disable()
     for k in range(rounds + 1):
-        for i in range(len(calls)):
-            chosen = (i + k) % len(calls)
+        for chosen in random.Random(k).sample(range(len(calls)), len(calls)):
             times[chosen].append(turn(calls[chosen], steps, device))
     gc.enable()
     return [Times(w, t[1:]) for w, t in zip(warm, times, strict=True)]
