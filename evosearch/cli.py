@@ -134,6 +134,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--max-length", type=int, metavar="N", help="statements of a candidate (default 30)")
     run.add_argument("--max-cost", type=float, metavar="X", help="additions for each element and step (default 150)")
     run.add_argument("--only", action="append", metavar="PRIMITIVE", help="insert only these (repeatable)")
+    run.add_argument("--also", action="append", metavar="PRIMITIVE", help="insert these besides, such as newton_schulz")
     run.add_argument("--without", action="append", metavar="PRIMITIVE", help="never insert these (repeatable)")
 
 

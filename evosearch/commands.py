@@ -146,6 +146,7 @@ def _configured(args: argparse.Namespace) -> Config:
         max_length=args.max_length,
         max_cost=args.max_cost,
         only=tuple(args.only) if args.only else None,
+        also=tuple(args.also) if args.also else None,
         without=tuple(args.without) if args.without else None,
         primitives=tuple(map(own.full_name, args.primitives or config.language.primitives)),
     )

@@ -28,6 +28,7 @@ class Language:
 
     primitives: tuple[str, ...] = ()  # your own besides: files (see primitives/own.py), or names of entry points
     only: tuple[str, ...] = ()  # primitives that may be inserted; empty: all forms meant for search
+    also: tuple[str, ...] = ()  # primitives that may be inserted besides, such as those of matrices
     without: tuple[str, ...] = ()  # primitives that may not be inserted
     max_states: int = 2  # states of a program: two need as much memory as AdamW
     max_length: int = 30  # statements

@@ -138,7 +138,7 @@ def trained(
         _settle()
     room = max(1, (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * sum(proxy.layout.sizes)))
     programs = [parsed(text) for text in texts]
-    for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1))):
+    for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1)), device):
         each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
         outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch, device)
         found.validation[some] = _by_program(outcome.validation, len(seeds), len(some))
@@ -150,9 +150,9 @@ def trained(
     return found
 
 
-def _batches(programs: Sequence[Program], together: int) -> list[list[int]]:
+def _batches(programs: Sequence[Program], together: int, device: str) -> list[list[int]]:
     """Which programs are trained together; those that would cost others time are alone."""
-    plain = [i for i, program in enumerate(programs) if batch.is_plain(program)]
+    plain = [i for i, program in enumerate(programs) if batch.is_plain(program, torch.device(device).type)]
     alone = sorted({*range(len(programs))} - {*plain})
     return [plain[i : i + together] for i in range(0, len(plain), together)] + [[i] for i in alone]
 

@@ -58,16 +58,17 @@ def check_language(config: Config) -> None:
     """Refuse primitives and starts that a search could not begin with."""
     _check_own(config.language)
     there = known(config.language)
-    for name in (*config.language.only, *config.language.without):
+    for name in (*config.language.only, *config.language.also, *config.language.without):
         if name not in there:
             close = difflib.get_close_matches(name, there, n=1)
             hint = (
                 f"; did you mean '{close[0]}'?" if close else "; one of your own needs its file, by --primitives FILE."
             )
             raise ConfigError(f"there is no primitive '{name}'{hint}")
-    for name in config.language.only:
-        if not runs_in_search(name):
-            raise ConfigError(f"{name} is nothing that the machine of a search has; leave it out of --only.")
+    for option, names in (("--only", config.language.only), ("--also", config.language.also)):
+        for name in names:
+            if not runs_in_search(name):
+                raise ConfigError(f"{name} is nothing that the machine of a search has; leave it out of {option}.")
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.evolution.start:

@@ -4,7 +4,8 @@ A *number* lives in a numbered float64 slot of each (replica, tensor); a *regist
 often one element for each element of a tensor: 0 is w, 1 is g, then one for each state, then temporaries. Reductions
 cut a program into *stretches*: within one, a machine may run all instructions block by block. A reduction over a tensor
 ends a stretch, one over the model ends a *phase*, between which every tensor of the model must have come so far.
-Temporaries that live across a cut are *wide* (they keep a whole tensor); all others keep one block.
+Temporaries that live across a cut are *wide* (they keep a whole tensor); all others keep one block. An instruction that
+takes a *whole* matrix runs at the beginning of a stretch: what it reads has come to its end, what it makes may be read.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from primitives.graph import Graph, graph
 from primitives.kinds import TENSOR, Kind
 from primitives.program import Program, State
 from primitives.registers import IN_PLACE, Registers, allocate
-from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, form, schedule
+from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, form, schedule, takes_whole
 from primitives.table import PRIMITIVES
 
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
+PRODUCTS = ("transpose", "row_mean", "column_mean", "flatten", "unflatten", "matmul", "orthogonalize")  # in any machine
 
 
 class UnsupportedError(ValueError):
@@ -39,10 +41,11 @@ class Instruction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Numbers first (once a tensor), then block by block the body, reductions of it, and moves of states home."""
+    """Numbers and whole matrices first, then block by block the body, reductions of it, and moves of states home."""
 
     phase: int
     numbers: tuple[Instruction, ...]
+    whole: tuple[Instruction, ...]
     body: tuple[Instruction, ...]
     reductions: tuple[Instruction, ...]  # out is a number slot
     moves: tuple[Instruction, ...]  # copies, after the reductions have read the old states
@@ -63,7 +66,7 @@ class Bytecode:
     wide: int  # how many wide temporaries; they come after the states
     local: int  # how many block temporaries; they come after the wide ones
     reads_loss: bool
-    needs: str  # "oracle" if it asks the loss, else "matrix" if it is more than tensors and numbers, else ""
+    needs: str  # "oracle" if it asks the loss, "matrix" where matrices are more than PRODUCTS, "products", or ""
 
     @property
     def registers(self) -> int:
@@ -75,13 +78,13 @@ class Bytecode:
         """All instructions in an order in which a machine may run them."""
         code = list(self.hoisted)
         for stretch in self.stretches:
-            code += [*stretch.numbers, *stretch.body, *stretch.reductions, *stretch.moves]
+            code += [*stretch.numbers, *stretch.whole, *stretch.body, *stretch.reductions, *stretch.moves]
         return code
 
     @property
     def cost(self) -> float:
         """Cost of a step for each element, in additions."""
-        work = (i for s in self.stretches for i in (*s.body, *s.reductions, *s.moves))
+        work = (i for s in self.stretches for i in (*s.whole, *s.body, *s.reductions, *s.moves))
         return sum(PRIMITIVES[i.op].cost if i.op in PRIMITIVES else 0.5 for i in work)
 
 
@@ -105,16 +108,20 @@ def compile_program(program: Program, hyper: Mapping[str, float] | None = None) 
         registers.wide,
         registers.local,
         any(node.op == "input" and node.value == "loss" for node in g.nodes),
-        _needs(g),
+        _needs(s),
     )
 
 
-def _needs(g: Graph) -> str:
-    forms = {form(node.op) for node in g.nodes}
-    if "oracle" in forms:
+def _needs(s: Schedule) -> str:
+    if any(form(node.op) == "oracle" for node in s.nodes):
         return "oracle"
-    plain = all(node.kind.single or node.kind == TENSOR for node in g.nodes)
-    return "" if plain and "matrix" not in forms else "matrix"
+    whole = [node for node in s.nodes if takes_whole(s.nodes, node)]
+    if any(node.kind.single or (form(node.op) == "matrix" and node.op not in PRODUCTS) for node in whole):
+        return "matrix"
+    kinds = {node.kind for node in s.nodes if not node.kind.single} - {TENSOR}
+    if any("mn" in (kind.rows, kind.columns) and "1" not in (kind.rows, kind.columns) for kind in kinds):
+        return "matrix"
+    return "products" if whole or kinds else ""
 
 
 def _vector_states(g: Graph) -> tuple[int, ...]:
@@ -169,6 +176,7 @@ class _Writer:
                 Stretch(
                     stage[0],
                     self.code(work.numbers),
+                    self.code(work.whole),
                     self.code(work.body),
                     self.code(work.reductions),
                     moves if stage == last else (),

@@ -22,9 +22,10 @@ class Registers:
 class _Allocator:
     def __init__(self, s: Schedule) -> None:
         self.s = s
-        self.order = [i for work in s.stages.values() for i in (*work.body, *work.reductions)]
+        self.order = [i for work in s.stages.values() for i in (*work.whole, *work.body, *work.reductions)]
         self.last_use: dict[int, int] = {}  # node -> position in the order
-        self.crossing: set[int] = set()  # nodes that are read in a later stage than their own
+        # Nodes that are whole tensors, or read in a later stage than their own.
+        self.crossing: set[int] = {i for work in s.stages.values() for i in work.whole}
         self.home_of = {i: home for home, i in s.homes.items()}
         self.old = {register: i for i, register in s.inputs.items()}
         self.temporary: dict[int, tuple[bool, int]] = {}  # node -> is it wide, which one

@@ -1,7 +1,7 @@
 """When each value of a graph is computed: once a step, or in which of the stretches between reductions.
 
 Stages are pairs (phase, stretch within the phase): a reduction over a tensor ends a stretch, one over the model ends
-a phase.
+a phase. What takes a matrix as a whole ends none, but waits for the end of the stretches that make its arguments.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Stage = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The nodes that run in one stage: numbers, the values of tensors, then the reductions of those."""
+    """The nodes that run in one stage: numbers, whole matrices, the values of tensors, the reductions of those."""
 
     numbers: list[int] = field(default_factory=list)
+    whole: list[int] = field(default_factory=list)
     body: list[int] = field(default_factory=list)
     reductions: list[int] = field(default_factory=list)
 
@@ -61,8 +62,9 @@ def schedule(g: Graph, vector_states: tuple[int, ...]) -> Schedule:
     work = Schedule(nodes, outputs, homes, inputs, [not n.kind.single for n in nodes], [], [], {(0, 0): Work()})
     ready: list[Stage] = []
     for i, node in enumerate(nodes):
-        stage = max([ready[a] for a in node.args], default=(0, 0))
+        whole = takes_whole(nodes, node)
         reduces = node.kind.single and any(work.vector[a] for a in node.args)
+        stage = max([_complete(work, ready, a) if whole else ready[a] for a in node.args], default=(0, 0))
         work.runs.append(stage)
         ready.append(_after(stage, node) if reduces else stage)
         if node.op in ("input", "number", *SHAPE_SLOTS):
@@ -73,12 +75,40 @@ def schedule(g: Graph, vector_states: tuple[int, ...]) -> Schedule:
         if stage not in work.stages:
             work.stages[stage] = Work()
         here = work.stages[stage]
-        (here.body if work.vector[i] else here.reductions if reduces else here.numbers).append(i)
+        among = here.whole if whole else here.body
+        (among if work.vector[i] else here.reductions if reduces else here.numbers).append(i)
+    if not any(form(node.op) == "oracle" for node in nodes):
+        _by_kind(work)
     if len(work.stages) > 1:
         ordered = sorted(work.stages.items())
         work.stages.clear()
         work.stages.update(ordered)
     return work
+
+
+def takes_whole(nodes: list[Node], node: Node) -> bool:
+    """Whether it makes a value from all elements of another at once: matrices, and copies that spread over more."""
+    if node.op == "copy":
+        return nodes[node.args[0]].kind != node.kind
+    return form(node.op) == "matrix"
+
+
+def _complete(work: Schedule, ready: list[Stage], i: int) -> Stage:
+    """The first stage in which all elements of a value are there."""
+    node = work.nodes[i]
+    in_blocks = work.vector[i] and node.op != "input" and not takes_whole(work.nodes, node)
+    return (ready[i][0], ready[i][1] + 1) if in_blocks else ready[i]
+
+
+def _by_kind(s: Schedule) -> None:
+    """Order what runs in blocks by its kind: values of one kind have as many elements, and depend on no other's."""
+    for work in s.stages.values() if any(work.whole for work in s.stages.values()) else ():
+        for some, kind in (
+            (work.body, lambda i: s.nodes[i].kind),
+            (work.reductions, lambda i: pointwise(*(s.nodes[a].kind for a in s.nodes[i].args))),
+        ):
+            kinds = list(dict.fromkeys(map(kind, some)))
+            some.sort(key=lambda i, kinds=kinds, kind=kind: kinds.index(kind(i)))  # type: ignore[misc]
 
 
 def _after(stage: Stage, node: Node) -> Stage:
@@ -87,22 +117,25 @@ def _after(stage: Stage, node: Node) -> Stage:
 
 
 def _simplified(g: Graph) -> tuple[list[Node], list[int]]:
-    """The nodes and outputs with shapes of any value as those of the tensor, and reductions of whole tensors only.
+    """The nodes and outputs with shapes of any value as those of the tensor, and no value spread on the way.
 
-    Numbers among a reduction's arguments are spread over the others first.
+    What is narrower than others among arguments, of reductions numbers too, is spread over as much as they have first.
     """
-    if not any(form(node.op) == "shape" or (form(node.op) in REDUCTIONS and len(node.args) > 1) for node in g.nodes):
+    mixed = any(not (node.kind.single or node.kind == TENSOR) for node in g.nodes)
+    if not mixed and not any(
+        form(node.op) == "shape" or (form(node.op) in REDUCTIONS and len(node.args) > 1) for node in g.nodes
+    ):
         return list(g.nodes), list(g.outputs)
     nodes: list[Node] = []
     place: list[int] = []
     for node in g.nodes:
         args = [place[a] for a in node.args]
-        if form(node.op) in REDUCTIONS:
+        if form(node.op) in (*REDUCTIONS, "pointwise"):
             kind = pointwise(*(nodes[a].kind for a in args))
             for k, a in enumerate(args):
-                if nodes[a].kind.single:
-                    nodes.append(Node("fill", (a,), "", kind))
-                    args[k] = len(nodes) - 1
+                single = nodes[a].kind.single
+                if (form(node.op) in REDUCTIONS) if single else nodes[a].kind != kind:
+                    args[k] = _append(nodes, Node("fill" if single else "copy", (a,), "", kind))
         node = node._replace(args=tuple(args))
         place.append(_shape(nodes, node) if form(node.op) == "shape" else _append(nodes, node))
     return nodes, [place[i] for i in g.outputs]

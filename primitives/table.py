@@ -182,6 +182,8 @@ MATRICES = (
     primitive("orthogonalize", "x steps:count a b c", matrices.orthogonalize, form="matrix", cost=300,
               degree=lambda x, *numbers: 0.0 if x is not None and not any(numbers) else None, kind=kinds.matrix,
               torch="orthogonalize(x, steps, a, b, c)"),
+    composite("newton_schulz", "x", "orthogonalize(x, 5, 3.4445, -4.775, 2.0315)", degree=lost, cost=300,
+              kind=kinds.matrix),
     primitive("inv_root", "x p eps", matrices.inv_root, form="matrix", cost=300, kind=kinds.square,
               degree=flat, torch="inv_root(x, p, eps)"),
     composite("inv_sqrt", "x eps", "inv_root(x, 2, eps)", cost=300, kind=kinds.square),

@@ -22,7 +22,7 @@ SHARED, SHARED_VARIABLE = 16, 10  # longer texts that are used twice get a name;
 LONG_VARIABLE = 40  # longer texts that have a name keep it
 WRITTEN_OUT = (
     "mix", "interp", "ema", "bias_correct", "square", "cube", "reciprocal", "exp2", "exp10", "expm1", "log1p",
-    "reciprocal_eps", "divide_eps", "cosine_sim", "every", "inv_sqrt", "clip_by_global_norm",
+    "reciprocal_eps", "divide_eps", "cosine_sim", "every", "inv_sqrt", "newton_schulz", "clip_by_global_norm",
 )  # fmt: skip
 
 

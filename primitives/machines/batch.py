@@ -16,7 +16,7 @@ from torch import Tensor
 
 from primitives.bytecode import Bytecode, UnsupportedError, compile_program
 from primitives.machines.gpu_machine import GpuMachine
-from primitives.machines.numba_machine import NumbaMachine
+from primitives.machines.numba_machine import TAKES, NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import Oracle
 from primitives.program import Program
@@ -39,9 +39,9 @@ def compiled(program: Program, known: Known = ()) -> Bytecode:
 _read = lru_cache(maxsize=RECENT)(constants_read)
 
 
-def is_plain(program: Program) -> bool:
-    """Whether it may share a batch at no cost to others: tensors and numbers only, and no tensor told apart."""
-    return not compiled(program).needs and not _read(program)
+def is_plain(program: Program, device: str = "cpu") -> bool:
+    """Whether it may share a batch at no cost to others: no tensor told apart, on the device's own machine."""
+    return machine_for(device, [compiled(program)]) is not TorchMachine and not _read(program)
 
 
 class Machines:
@@ -111,7 +111,8 @@ class Machines:
 
 def machine_for(device: str, codes: Sequence[Bytecode]) -> type[NumbaMachine | GpuMachine | TorchMachine]:
     """The quickest machine that takes these programs on a type of device."""
-    if any(code.needs for code in codes):
+    takes = TAKES if device == "cpu" else ("",)
+    if any(code.needs not in takes for code in codes):
         return TorchMachine
     return NumbaMachine if device == "cpu" else GpuMachine
 

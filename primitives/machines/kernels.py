@@ -141,7 +141,7 @@ def _double(line: str) -> str:
     return ast.unparse(_Rename({name: f"{name}_d" for name in _functions()}).visit(ast.parse(line)))
 
 
-COMPILED_IN = ("circular.py", "elementary.py", "pointers.py")
+COMPILED_IN = ("circular.py", "elementary.py", "pointers.py", "whole.py")
 TEMPLATE = Template((Path(__file__).parent / "template.txt").read_text(encoding="utf-8"))
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from primitives.bytecode import INPUT_SLOTS, Bytecode, Instruction, UnsupportedError
+from primitives.bytecode import INPUT_SLOTS, Bytecode, UnsupportedError
 from primitives.interpreter import as_matrix
+from primitives.kinds import TENSOR
 from primitives.machines import kernels
+from primitives.machines.packed import SPARE, Packed
 from primitives.roles import facts, role_of
-from primitives.table import PRIMITIVES
 
 Array = np.ndarray[Any, Any]
 BLOCK = 1024  # elements: a handful of registers of this size stay in the first cache
-FINISH = {"total": 0, "total / n": 1, "sqrt(total)": 2, "sqrt(total / n)": 3}
 LINE = 64  # bytes: where a tensor's states begin
-SPARE = 4  # block registers for numbers that an instruction wants as registers
+TAKES = ("", "products")  # what a program may need
 
 
 class NumbaMachine:
@@ -43,15 +43,15 @@ class NumbaMachine:
         roles: Sequence[str] | None = None,
     ) -> None:
         for program in programs:
-            if program.needs:
+            if program.needs not in TAKES:
                 raise UnsupportedError(
-                    f"NumbaMachine has tensors and numbers only, no {program.needs}; TorchMachine has."
+                    f"NumbaMachine has tensors, numbers and products of matrices, no {program.needs}; TorchMachine has."
                 )
         self.programs, self.shapes, self.total_steps = programs, shapes, total_steps
         named = [role_of(len(shape)) for shape in shapes] if roles is None else roles
         self.facts = [facts(len(shape), role).values() for shape, role in zip(shapes, named, strict=True)]
         self.reads_loss = any(program.reads_loss for program in programs)
-        self.packed = _Packed(programs)
+        self.packed = Packed(programs)
         self.kernels = kernels.load(str(weights.dtype))
         self.slots = max(sum(i >= 0 for i in p.vector_states) for p in programs)
         self._bind(weights, grads, offsets, np.asarray(program_of, np.int64), np.asarray(base_lr, np.float64))
@@ -66,7 +66,7 @@ class NumbaMachine:
             self.outside[:, INPUT_SLOTS["loss"]] = loss
         p = self.packed
         self.kernels.step(
-            p.code, p.hoisted, p.stretches, p.counts, p.constants, p.moves, self.program_of, self.outside,
+            p.code, p.whole, p.hoisted, p.stretches, p.counts, p.constants, p.moves, self.program_of, self.outside,
             self.tensors, self.memory, self.number_states, self.numbers, self.base,
         )  # fmt: skip
 
@@ -79,22 +79,30 @@ class NumbaMachine:
             self.state(i)[...] = values
 
     def state(self, index: tuple[int, int]) -> Array:
-        """State register `index[0]` of tensor `index[1]`, for all replicas: a view [R, n_k]."""
+        """State register `index[0]` of tensor `index[1]`, for all replicas: a view [R, n_k or more]."""
         slot, k = index
-        start, size = int(self.tensors[k, 3]), int(self.tensors[k, 1])
-        return self.states[slot, start : start + len(self.program_of) * size].reshape(-1, size)
+        start, span = int(self.tensors[k, 3]), int(self.tensors[k, -1])
+        return self.states[slot, start : start + len(self.program_of) * span].reshape(-1, span)
 
     def _segments(self) -> list[tuple[tuple[int, int], int]]:
         return [((slot, k), math.prod(s)) for slot in range(self.slots) for k, s in enumerate(self.shapes)]
 
+    def _spans(self, matrices: Sequence[tuple[int, int]]) -> list[int]:
+        """For each tensor the most elements that a value of any kind has in these programs."""
+        kinds = {TENSOR}.union(*({i.kind for i in p.instructions} | {*p.kinds} for p in self.programs))
+        return [max(math.prod(kind.shape(*matrix)) for kind in kinds) for matrix in matrices]
+
     def _bind(self, weights: Array, grads: Array, offsets: Array, program_of: Array, base_lr: Array) -> None:
         matrices = [as_matrix(np.empty(shape, np.int8)).shape for shape in self.shapes]
         sizes = [m * n for m, n in matrices]
-        item, starts = weights.itemsize, np.cumsum([0, *sizes])
-        room = [-(-len(program_of) * size * item // LINE) * LINE // item for size in sizes]
+        spans = self._spans(matrices)
+        item, starts = weights.itemsize, np.cumsum([0, *spans])
+        room = [-(-len(program_of) * span * item // LINE) * LINE // item for span in spans]
         homes = np.cumsum([0, *room])
-        rows = zip(offsets, sizes, starts, homes, matrices, self.facts, strict=False)
-        self.tensors = np.array([(o, s, at, home, *mn, s, *about) for o, s, at, home, mn, about in rows], np.int64)
+        rows = zip(offsets, sizes, starts, homes, matrices, self.facts, spans, strict=False)
+        self.tensors = np.array(
+            [(o, s, at, home, *mn, s, *about, span) for o, s, at, home, mn, about, span in rows], np.int64
+        )
         self.program_of = program_of
         self.outside = np.full((len(program_of), len(INPUT_SLOTS)), math.nan)
         self.outside[:, INPUT_SLOTS["base_lr"]] = base_lr
@@ -142,97 +150,6 @@ class NumbaMachine:
                         self.number_states[mine, k, q] = value
                     elif state.start == "w":
                         w = weights[at : at + len(mine) * size].reshape(-1, size)
-                        self.state((slot, k))[mine] = w[mine]
+                        self.state((slot, k))[mine, :size] = w[mine]
                     else:
                         self.state((slot, k))[mine] = np.reshape(value, (-1, 1))
-
-
-class _Packed:
-    """The bytecode of several programs as padded integer arrays.
-
-    code [P, L, 6]: opcode, out, up to four arguments (of a reduction: arguments, how it ends, 1 if over the model);
-    stretches [P, S, 6]: phase, first number, first body, first reduction, first move, end; counts [P, 6]: registers
-    before the wide ones, wide, number slots, block registers, constants, stretches; moves [P, Q, 2]: slots of
-    number states.
-    """
-
-    def __init__(self, programs: Sequence[Bytecode]) -> None:
-        codes = [_encode(p) for p in programs]
-        self.hoisted = np.array([len(p.hoisted) for p in programs], np.int64)
-        self.code = _pad([rows for rows, _ in codes], 6, np.int32)
-        self.stretches = _pad([ends for _, ends in codes], 6, np.int64)
-        self.constants = _pad([p.constants for p in programs], 2, np.float64)
-        self.moves = _pad([[move[1:] for move in p.number_states] for p in programs], 2, np.int64, -1)
-        self.counts = np.array(
-            [
-                (
-                    p.registers - p.wide - p.local,
-                    p.wide,
-                    p.numbers,
-                    p.local + SPARE,
-                    len(p.constants),
-                    len(p.stretches),
-                )
-                for p in programs
-            ],
-            np.int64,
-        )
-
-
-def _pad(rows: Sequence[Sequence[Any]], width: int, dtype: Any, fill: int = 0) -> Array:
-    """Ragged rows as one array [len(rows), longest, width]."""
-    padded = np.full((len(rows), max(map(len, rows)), width), fill, dtype)
-    for i, row in enumerate(rows):
-        if row:
-            padded[i, : len(row)] = row
-    return padded
-
-
-def _encode(program: Bytecode) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Rows of code in the order hoisted, then each stretch; and where each stretch's parts begin and end."""
-    rows = [_number_row(i) for i in program.hoisted]
-    ends: list[tuple[int, ...]] = []
-    for stretch in program.stretches:
-        begin = len(rows)
-        rows += [_number_row(i) for i in stretch.numbers]
-        body = len(rows)
-        for instruction in stretch.body:
-            rows += _body_rows(instruction, program.registers)
-        reductions = len(rows)
-        for i in stretch.reductions:
-            p = PRIMITIVES[i.op]
-            args = (*i.args, 0)[:2]
-            rows.append((kernels.OPCODES[i.op, i.pattern, False], i.out, *args, FINISH[p.finish], p.form == "model"))
-        moves = len(rows)
-        rows += [_row(kernels.OPCODES["copy", "T", False], i.out, i.args) for i in stretch.moves]
-        ends.append((stretch.phase, begin, body, reductions, moves, len(rows)))
-    return rows, ends
-
-
-def _row(opcode: int, out: int, args: Sequence[int]) -> tuple[int, ...]:
-    return (opcode, out, *args, 0, 0, 0, 0)[:6]
-
-
-def _number_row(i: Instruction) -> tuple[int, ...]:
-    return _row(kernels.NUMBER_OPCODES[i.op], i.out, i.args)
-
-
-def _body_rows(i: Instruction, spare: int) -> list[tuple[int, ...]]:
-    """An instruction, after fills of spare registers where it has no loop for numbers in those places."""
-    first = i.pattern.find("T")
-    in_place = first >= 0 and i.out == i.args[first]
-    key = (i.op, i.pattern, in_place)
-    if key in kernels.OPCODES:
-        return [_row(kernels.OPCODES[key], i.out, i.args)]
-    rows, args = [], list(i.args)
-    for k, letter in enumerate(i.pattern):
-        if letter == "S":
-            rows.append(_row(kernels.OPCODES["fill", "S", False], spare + k, (i.args[k],)))
-            args[k] = spare + k
-    # Filled registers come first only when the first argument was a number, which is then no longer in place.
-    whole = (i.op, "T" * len(args), in_place and first == 0)
-    if in_place and first > 0:
-        temporary = spare + first
-        rows.append(_row(kernels.OPCODES["copy", "T", False], temporary, (args[first],)))
-        args[first] = temporary
-    return [*rows, _row(kernels.OPCODES[whole], i.out, args)]

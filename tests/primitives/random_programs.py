@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from primitives import kinds
 from primitives.kinds import NUMBER, PER_TENSOR, TENSOR, Kind, KindError
 from primitives.primitive import Primitive
 from primitives.program import Assign, Call, Program, State
@@ -18,7 +19,7 @@ GROUPS = tuple(
         lambda p: p.form == "pointwise" and p.arity != 1,
         lambda p: p.form == "pointwise" and p.arity == 1,
         lambda p: p.form in ("reduction", "model", "shape"),
-        lambda p: p.form == "composite",
+        lambda p: p.form == "composite" and p.kind not in (kinds.square, kinds.matrix),
     )
 )
 FIXED = ("g", "lr", "a", "t")

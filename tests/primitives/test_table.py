@@ -35,7 +35,7 @@ every_function = pytest.mark.parametrize(
 
 def works_on_matrices(p: Primitive) -> bool:
     """Whether arrays of one shape are not enough to test it."""
-    return p.form == "matrix" or (p.form == "composite" and p.kind is kinds.square)
+    return p.form == "matrix" or (p.form == "composite" and p.kind in (kinds.square, kinds.matrix))
 
 
 def evaluate(p: Primitive, f: Any, args: list[Array]) -> Array:

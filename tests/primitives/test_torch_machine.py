@@ -1,4 +1,4 @@
-"""What only the torch machine runs, against the interpreter: matrices, roles, oracles; and one class, one machine."""
+"""What only few machines run, against the interpreter: matrices, roles, oracles; and one class, one machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from primitives import interpreter
 from primitives.bytecode import compile_program
 from primitives.machines.batch import Machines, is_plain
-from primitives.machines.numba_machine import NumbaMachine
+from primitives.machines.numba_machine import TAKES, NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import OracleError
 from primitives.program import Program
@@ -120,10 +120,10 @@ class Batch:
         """Replica rows[i] runs some[i]; all draws are those of ten replicas."""
         self.rows, self.dtype, distinct = list(rows), dtype, list(dict.fromkeys(some))
         self.start, self.grads = drawn(10, dtype)
+        self.numba = make is NumbaMachine
         self.lr = np.linspace(0.1, 0.3, 10)[self.rows]
         memory = self._bind([self.start[row] for row in rows])
         codes = distinct if make is Machines else [compile_program(program) for program in distinct]
-        memory = [x.numpy() if make is NumbaMachine and torch.is_tensor(x) else x for x in memory]
         self.machine = make(
             codes, np.array([distinct.index(p) for p in some]), SHAPES, *memory, self.lr, TOTAL, roles=ROLES
         )
@@ -133,7 +133,7 @@ class Batch:
         self.offsets = len(models) * ENDS[:-1]
         self.flat = [torch.zeros(len(models) * int(ENDS[-1]), dtype=torch.from_numpy(models[0][0]).dtype) for _ in "wg"]
         self._fill(0, models)
-        return *self.flat, self.offsets
+        return *[flat.numpy() if self.numba else flat for flat in self.flat], self.offsets
 
     def attach(self) -> None:
         if hasattr(self.machine, "attach"):
@@ -177,6 +177,10 @@ def interpreted(program: Program, row: int) -> list[list[Any]]:
     return steps
 
 
+def machines(program: Program) -> list[Any]:
+    return [TorchMachine, NumbaMachine] if compile_program(program).needs in TAKES else [TorchMachine]
+
+
 def check(program: Program, make: Any = TorchMachine) -> None:
     batch = Batch(make, [program] * 3, [0, 4, 7])
     steps = [batch.step(t) for t in range(1, STEPS + 1)]
@@ -197,28 +201,30 @@ def test_the_list_uses_all_that_is_new():
 
 @pytest.mark.parametrize("name", LIST)
 def test_it_agrees_with_the_interpreter(name):
-    check(LIST[name])
-    check(LIST[name], Machines)
+    for make in (*machines(LIST[name]), Machines):
+        check(LIST[name], make)
 
 
 @pytest.mark.parametrize("name", LIST)
 def test_a_replica_does_not_depend_on_its_company(name):
     """Bit for bit in float32: alone, in a batch of several programs, and after others were dropped."""
     program = LIST[name]
-    alone = Batch(TorchMachine, [program], [5], np.float32)
-    several = Batch(TorchMachine, [program, LIST["sam"], program, LIST["muon"], program], [3, 1, 5, 8, 0], np.float32)
-    for t in range(1, STEPS + 1):
-        [wanted], found = alone.step(t), several.step(t)[several.rows.index(5)]
-        assert all(a.tobytes() == b.tobytes() for a, b in zip(wanted, found, strict=True))
-        if t == 2:
-            several.keep([False, True, True, False, False])
+    for make in machines(program):
+        other = LIST["sam" if make is TorchMachine else "narrow"]
+        alone = Batch(make, [program], [5], np.float32)
+        several = Batch(make, [program, other, program, LIST["muon"], program], [3, 1, 5, 8, 0], np.float32)
+        for t in range(1, STEPS + 1):
+            [wanted], found = alone.step(t), several.step(t)[several.rows.index(5)]
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(wanted, found, strict=True))
+            if t == 2:
+                several.keep([False, True, True, False, False])
 
 
 def test_one_class_one_machine():
     muon = Batch(Machines, [LIST["muon"]] * 2, [0, 1]).machine
     parts = {tuple(some): machine for machine, some in muon.parts}
     assert {some: type(machine) for some, machine in parts.items()} == {
-        (0,): TorchMachine,
+        (0,): NumbaMachine,
         (1, 4): NumbaMachine,
         (2, 3): NumbaMachine,
     }
@@ -266,8 +272,10 @@ def test_without_an_oracle_one_sentence():
 @given(programs())
 def test_random_programs_have_the_interpreters_shapes_and_values(program):
     """Where numbers stay modest, in float64."""
-    [found], wanted = Batch(TorchMachine, [program], [2]).step(1), interpreted(program, 2)[0]
-    assert [x.shape for x in found] == [x.shape for x in wanted]
-    if all(np.isfinite(w).all() and np.abs(w).max() < 1e6 for w in wanted):
-        for a, b in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=show(program))
+    wanted = interpreted(program, 2)[0]
+    for make in machines(program):
+        [found] = Batch(make, [program], [2]).step(1)
+        assert [x.shape for x in found] == [x.shape for x in wanted]
+        if all(np.isfinite(w).all() and np.abs(w).max() < 1e6 for w in wanted):
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=show(program))

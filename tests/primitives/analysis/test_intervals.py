@@ -21,7 +21,7 @@ ENDS = (-math.inf, -1e3, -2.0, -1.0, -0.5, 0.0, 0.3, 1.0, 1.7, 3.0, 1e3, math.in
 POINTWISE = [
     name for name, p in PRIMITIVES.items()
     if p.form == "pointwise"
-    or (p.form == "composite" and name not in ("cosine_sim", "clip_by_global_norm", "inv_sqrt"))
+    or (p.form == "composite" and name not in ("cosine_sim", "clip_by_global_norm", "inv_sqrt", "newton_schulz"))
 ]  # fmt: skip
 
 

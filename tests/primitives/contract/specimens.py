@@ -35,7 +35,9 @@ WRAPPED = (
     "scheduled(momentum(beta=0.95), warmup_cosine(warmup=0.2))",
 )
 COUPLING = frozenset("global_norm global_dot clip_by_global_norm loss_at hessian_solve cg_solve".split())
-WHOLE = frozenset("cosine_sim inv_sqrt clip_by_global_norm".split())  # composites that need more than one element
+WHOLE = frozenset(
+    "cosine_sim inv_sqrt newton_schulz clip_by_global_norm".split()
+)  # composites that need more than one element
 WHOLE_NUMBERS = frozenset("k ns_steps cg_steps restart".split())
 
 
