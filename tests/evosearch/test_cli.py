@@ -115,8 +115,10 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["baselines", "--all"], "add --rerun"),
         (["baselines", "--rerun", "--workers", "many"], "positive number"),
         (["run", "--only", "sgin"], "no primitive 'sgin'"),
-        (["run", "--only", "row_mean"], "nothing that the machine of a search has"),
-        (["run", "--from", "matrix.opt"], "uses row_mean, which the machine of a search has not"),
+        (["run", "--only", "inv_root"], "nothing that the machine of a search has"),
+        (["run", "--from", "matrix.opt"], "uses inv_root, which the machine of a search has not"),
+        (["run", "--also", "hvp"], "leave it out of --also"),
+        (["run", "--from", "muon_everywhere"], "above --max-cost 150"),
         (["run", "--from", "muon"], "which the machine of a search has not"),
         (["run", "--from", "sam(adamw)"], "which the machine of a search has not"),
         (["inspect", "lookahead(adam, k=0)"], "k"),
@@ -137,7 +139,7 @@ def test_all_faults_of_a_program_at_once(here, capsys):
 )
 def test_other_wrong_inputs(here, capsys, arguments, says):
     (here / "binary").write_bytes(bytes(range(256)))
-    (here / "matrix.opt").write_text("def f(w, g, *, lr=1):\n    return w - lr * (row_mean(g) + g)\n")
+    (here / "matrix.opt").write_text("def f(w, g, *, lr=1):\n    return w - lr * matmul(inv_root(matmul(g, transpose(g)), 4, 1), g)\n")
     (here / "misspelt.toml").write_text("[evolution]\npopulatoin = 3\n")
     (here / "wrong.toml").write_text('programs = "many"\n')
     errors = refused(arguments, capsys, here)
