@@ -116,8 +116,9 @@ class AskTell:
             return [one.asked for one in fresh]
         asked, rows, first = list[_Open](), list[Row](), self.next
         while len(asked) < n and self.next - first < TRIES * n:
-            parent = self._parent(self.islands)
-            [bred] = breed(self.context, None, [(self.next, parent.bred.text, 0.0)])
+            parent = self._chosen(self.islands, "parent")
+            mate = self._chosen(self.islands, "mate").bred.text if self.config.mutations.graft else ""
+            [bred] = breed(self.context, None, [(self.next, parent.bred.text, 0.0, mate)])
             one = _Open(bred, parent.bred.number, _exponent(parent, bred))
             if self._take(one, self.islands):
                 asked.append(one)
@@ -188,10 +189,10 @@ class AskTell:
         rates = [program.defaults.get("lr", 0.0) or 1.0 for program in programs]
         return [_Open(one, None, round(STEPS_PER_DECADE * math.log10(lr))) for one, lr in zip(bred, rates, strict=True)]
 
-    def _parent(self, islands: Islands) -> Entry:
-        draws = [by_counter(self.config.seed, "parent", self.next)]
-        [parent] = islands.of(self.next // self.config.evolution.block).population.choose(draws)
-        return parent
+    def _chosen(self, islands: Islands, purpose: str) -> Entry:
+        draws = [by_counter(self.config.seed, purpose, self.next)]
+        [chosen] = islands.of(self.next // self.config.evolution.block).population.choose(draws)
+        return chosen
 
     def _take(self, one: _Open, islands: Islands) -> bool:
         """Enter the next candidate: true if it waits for a score now; one that was met strengthens that."""

@@ -7,12 +7,13 @@ import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import proxies
 from evosearch.config import Config
 from evosearch.fingerprint import fingerprints
-from evosearch.mutate import MutationError, mutate
+from evosearch.mutate import MutationError, mutate, searchable
+from evosearch.resolve import resolve
 from primitives import own
 from primitives.bytecode import compile_program
 from primitives.program import Program
@@ -79,22 +80,34 @@ def by_counters(seed: int, purpose: str, numbers: Iterable[int]) -> Iterator[ran
         yield rng
 
 
+@cache
+def _donors(names: tuple[str, ...]) -> tuple[Program, ...]:
+    """The programs of which blocks may be taken, besides those of the population."""
+    return tuple(searchable(resolve(name)) for name in names)
+
+
 @lru_cache(maxsize=1024)  # parents: a population or two
 def _parsed(text: str) -> Program:
     return parse(text)
 
 
-def breed(context: Context, shared: None, items: Sequence[tuple[int, str, float]]) -> list[Bred]:
-    """A child for each (candidate number, parent's text, chance), or by that chance the parent itself, once more."""
+Item = tuple[int, str, float, str]  # a candidate's number, its parent's text, a chance, and a mate's text or ""
+
+
+def breed(context: Context, shared: None, items: Sequence[Item]) -> list[Bred]:
+    """A child for each candidate, of parent and perhaps mate; or by the chance given the parent itself, once more."""
     config = context.config
     children: list[Bred | tuple[int, Program, str]] = []
-    for number, text, again in items:
+    for number, text, again, mate in items:
         if again and by_counter(config.seed, "again", number).random() < again:
             children.append((number, _parsed(text), "again"))
             continue
         rng = random.Random((config.seed << 64) + number)
         try:
-            children.append((number, *mutate(_parsed(text), rng, config.mutations, config.language)))
+            donors = _donors(config.mutations.donors)
+            if mate and not (donors and rng.random() < 0.5):
+                donors = (_parsed(mate),)
+            children.append((number, *mutate(_parsed(text), rng, config.mutations, config.language, donors)))
         except MutationError as error:
             children.append(Bred(number, status="invalid", reason=str(error)))
     valid = [child for child in children if not isinstance(child, Bred)]

@@ -44,6 +44,8 @@ class Mutations:
     change: float = 1.0  # another argument
     resample: float = 0.5  # a constant, anew
     scale: float = 0.5  # a constant times 2^a, a ~ N(0, 1)
+    graft: float = 0.0  # a block of another program: of the population by half, else of the donors where there are any
+    donors: tuple[str, ...] = ()  # programs of which blocks may be taken
     again: float = 0.3  # probability of one more mutation after each
 
 
@@ -142,7 +144,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "language.max_states": (0, inf),
     "language.max_length": (1, inf),
     "language.max_cost": (0, inf),
-    **{f"mutations.{name}": (0, 1e6) for name in ("insert", "delete", "change", "resample", "scale")},
+    **{f"mutations.{name}": (0, 1e6) for name in ("insert", "delete", "change", "resample", "scale", "graft")},
     "mutations.again": (0, 0.9),
     "evolution.population": (2, inf),
     "evolution.tournament": (1, inf),

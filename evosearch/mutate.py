@@ -1,4 +1,4 @@
-"""Mutations: functions (program, rng, language) -> program over flat programs, in one table with their weights.
+"""Mutations: functions (program, rng, material) -> program over flat programs, in one table with their weights.
 
 A flat program has one primitive a statement and ends in `w - lr * update`; that last statement never changes.
 What comes out may be wrong in kind; `mutate` tries again until the canonical form is valid.
@@ -38,17 +38,27 @@ class Site:
     k: int
 
 
-def mutate(program: Program, rng: random.Random, mutations: Mutations, language: Language) -> tuple[Program, str]:
+@dataclass(frozen=True)
+class Material:
+    """What mutations build with: a language, and flat programs of which blocks may be taken."""
+
+    language: Language
+    donors: tuple[Program, ...] = ()
+
+
+def mutate(
+    program: Program, rng: random.Random, mutations: Mutations, language: Language, donors: tuple[Program, ...] = ()
+) -> tuple[Program, str]:
     """A valid child in canonical form, and the names of its mutations; MutationError if none was found."""
-    names = list(MUTATIONS)
+    names, material = list(MUTATIONS), Material(language, donors)
     weights = [getattr(mutations, name) for name in names]
     for _ in range(ATTEMPTS):
         child, done = program, list[str]()
         while not done or rng.random() < mutations.again:
             [name] = rng.choices(names, weights)
             try:
-                child = MUTATIONS[name](child, rng, language)
-            except IndexError:  # nothing there to choose from: no constants, no statements
+                child = MUTATIONS[name](child, rng, material)
+            except IndexError:  # nothing there to choose from: no constants, no statements, no donors
                 break
             done.append(name)
         try:
@@ -144,10 +154,10 @@ def _put(program: Program, site: Site, leaf: Leaf) -> Program:
     return _with(program, body, leaves)
 
 
-def _variable(program: Program, rng: random.Random, before: int, language: Language) -> tuple[Program, str]:
+def _variable(program: Program, rng: random.Random, before: int, material: Material) -> tuple[Program, str]:
     """A variable that statement `before` may read; rarely a fresh state, which comes with it."""
     known = ["w", "g", *program.state_names, *(assign.name for assign in program.body[:before])]
-    room = language.max_states - len(program.states)
+    room = material.language.max_states - len(program.states)
     choice = rng.randrange(len(known) + (1 if room > 0 else 0))
     if choice < len(known):
         return program, known[choice]
@@ -172,18 +182,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _operand(program: Program, rng: random.Random, role: str, before: int, language: Language) -> tuple[Program, Leaf]:
+def _operand(program: Program, rng: random.Random, role: str, before: int, material: Material) -> tuple[Program, Leaf]:
     """An argument for a role: t for steps, a number for weights, else a variable or, one time in five, a number."""
     if role == "step":
         return program, "t"
     if role != "any" or rng.random() < 0.2:
         return program, constant(rng, role)
-    return _variable(program, rng, before, language)
+    return _variable(program, rng, before, material)
 
 
-def insert(program: Program, rng: random.Random, language: Language) -> Program:
+def insert(program: Program, rng: random.Random, material: Material) -> Program:
     """A new statement takes the place of a variable or number that is used somewhere, mostly as its argument."""
-    p = PRIMITIVES[rng.choice(vocabulary(language))]
+    p = PRIMITIVES[rng.choice(vocabulary(material.language))]
     site = rng.choice(_sites(program, lambda role: role == "any"))
     places = [k for k, role in enumerate(p.roles) if role == "any"]
     keep = rng.choice(places) if places and rng.random() < 0.75 else -1
@@ -192,7 +202,7 @@ def insert(program: Program, rng: random.Random, language: Language) -> Program:
         if k == keep:
             args.append(_at(program, site))
         else:
-            program, leaf = _operand(program, rng, role, site.j, language)
+            program, leaf = _operand(program, rng, role, site.j, material)
             args.append(leaf)
     # A fresh state may have come to the return, after the places that were counted: the site still stands.
     name = _fresh(program)
@@ -207,7 +217,7 @@ def _fresh(program: Program) -> str:
     return next(f"y{i}" for i in range(1, len(used) + 2) if f"y{i}" not in used)
 
 
-def delete(program: Program, rng: random.Random, language: Language) -> Program:
+def delete(program: Program, rng: random.Random, material: Material) -> Program:
     """A statement goes; one of its arguments takes its place."""
     gone = rng.choice(program.body)
     leaves: list[Leaf] = [
@@ -224,10 +234,10 @@ def delete(program: Program, rng: random.Random, language: Language) -> Program:
     return _with(program, body, [renamed(leaf) for leaf in _leaves(program)])
 
 
-def change(program: Program, rng: random.Random, language: Language) -> Program:
+def change(program: Program, rng: random.Random, material: Material) -> Program:
     """Another variable or number in one place."""
     site = rng.choice(_sites(program, lambda role: role == "any"))
-    program, leaf = _operand(program, rng, "any", site.j, language)
+    program, leaf = _operand(program, rng, "any", site.j, material)
     return _put(program, site, leaf)
 
 
@@ -240,13 +250,13 @@ def _role(program: Program, site: Site) -> str:
     return "any" if site.j == len(program.body) else _op(program.body[site.j]).roles[site.k]
 
 
-def resample(program: Program, rng: random.Random, language: Language) -> Program:
+def resample(program: Program, rng: random.Random, material: Material) -> Program:
     """A constant, anew."""
     site = rng.choice(constant_sites(program))
     return _put(program, site, constant(rng, _role(program, site)))
 
 
-def scale(program: Program, rng: random.Random, language: Language) -> Program:
+def scale(program: Program, rng: random.Random, material: Material) -> Program:
     """A constant times 2^a, a ~ N(0, 1); a weight near 1 by its distance from 1."""
     return scaled_at(program, rng.choice(constant_sites(program)), 2.0 ** rng.gauss(0.0, 1.0))
 
@@ -260,12 +270,50 @@ def scaled_at(program: Program, site: Site, factor: float) -> Program:
     return _put(program, site, min(1.0, max(0.0, _rounded(scaled))))
 
 
-MUTATIONS: dict[str, Callable[[Program, random.Random, Language], Program]] = {
+def graft(program: Program, rng: random.Random, material: Material) -> Program:
+    """A block of a donor, one of its values with all that this is made of, takes the place of a value used somewhere.
+
+    States of the block come with it, whatever the child may keep; those that are left over are gone in canonical form.
+    """
+    donor = rng.choice(material.donors)
+    value = rng.choice(donor.body).name
+    site = rng.choice(_sites(program, lambda role: role == "any"))
+    names = _block_names(program, donor, value)
+    block = [
+        Assign(names[a.name], Call(_op(a).name, tuple(names.get(x, x) if isinstance(x, str) else x for x in _args(a))))
+        for a in donor.body
+        if a.name in names
+    ]
+    leaves = _leaves(program)
+    states = [(state, new) for state, new in zip(donor.states, _leaves(donor)[1:], strict=True) if state.name in names]
+    program = _put(program, site, names[value])
+    grown = (*program.states, *(dataclasses.replace(state, name=names[state.name]) for state, _ in states))
+    leaves = [*_leaves(program), *(names.get(new, new) if isinstance(new, str) else new for _, new in states)]
+    return _with(program, [*block, *program.body], leaves, grown)
+
+
+def _block_names(program: Program, donor: Program, value: str) -> dict[str, str]:
+    """New names for a donor's value and for the statements and states that it is made of."""
+    made = {a.name: _args(a) for a in donor.body}
+    made |= {state.name: (new,) for state, new in zip(donor.states, _leaves(donor)[1:], strict=True)}
+    needed, ahead = dict[str, str](), [value]
+    taken = {*program.state_names, *(assign.name for assign in program.body), *made}
+    while ahead:
+        name = ahead.pop()
+        if name in made and name not in needed:
+            needed[name] = next(f"z{i}" for i in range(len(taken) + 1) if f"z{i}" not in taken)
+            taken.add(needed[name])
+            ahead += [arg for arg in made[name] if isinstance(arg, str)]
+    return needed
+
+
+MUTATIONS: dict[str, Callable[[Program, random.Random, Material], Program]] = {
     "insert": insert,
     "delete": delete,
     "change": change,
     "resample": resample,
     "scale": scale,
+    "graft": graft,
 }
 
 

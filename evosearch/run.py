@@ -71,6 +71,8 @@ def check_language(config: Config) -> None:
                 raise ConfigError(f"{name} is nothing that the machine of a search has; leave it out of {option}.")
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
+    for name in config.mutations.donors:
+        searchable(resolve(name))
     for name in config.evolution.start:
         _check_start(name, searchable(resolve(name)), config.language)
 

@@ -36,6 +36,7 @@ class Block:
     first: int
     island: Island
     parents: list[Entry] = field(default_factory=list)
+    mates: list[str] = field(default_factory=list)  # texts of other winners, where blocks of them may be taken
     bred: list[Bred | None] = field(default_factory=list)
     known: list[bool] = field(default_factory=list)
     measured: dict[int, Measured | None] = field(default_factory=dict)
@@ -111,13 +112,17 @@ class Search:
         todo = [i for i in range(count) if i not in block.rows]
         for k in range(0, len(todo), BREED_JOB):
             some = todo[k : k + BREED_JOB]
-            items = tuple((first + i, block.parents[i].bred.text, self._again(block, i)) for i in some)
+            items = tuple((first + i, block.parents[i].bred.text, self._again(block, i), block.mates[i]) for i in some)
             self._submit("evosearch.breed:breed", block, some, items, None, priority=-1)
 
     def _choose(self, block: Block, count: int) -> None:
         """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
         draws = by_counters(self.config.seed, "parent", range(block.first, block.first + count))
         block.parents = block.island.population.choose(draws)
+        block.mates = [""] * count
+        if self.config.mutations.graft:
+            draws = by_counters(self.config.seed, "mate", range(block.first, block.first + count))
+            block.mates = [entry.bred.text for entry in block.island.population.choose(draws)]
         leader = self.archive.leader()
         if leader is not None and self.islands.home(leader) is block.island and self._may_buy(leader):
             block.parents[0] = block.leader = leader

@@ -30,23 +30,29 @@ def side(code: int, m: int, n: int) -> int:
     return (m if code & 1 else 1) * (n if code & 2 else 1)
 
 
-@njit(**COMPILED)
+@njit(fastmath={"contract"}, **COMPILED)
 def multiply(D: Any, A: Any, B: Any) -> None:
-    """D = A B, four columns of A at a time, so that what is read of D serves four products."""
+    """D = A B: two rows by four columns of A at a time, so that what is read of B and D serves several products."""
     rows, inner = A.shape
-    for i in range(rows):
-        row = D[i]
-        row[:] = 0
-        fours = inner - inner % 4
+    columns, fours = B.shape[1], inner - inner % 4
+    D[:] = 0
+    for i in range(0, rows - 1, 2):
+        p, q = D[i], D[i + 1]
         for k in range(0, fours, 4):
             a0, a1, a2, a3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            c0, c1, c2, c3 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
             b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
-            for j in range(row.size):
-                row[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
+            for j in range(columns):
+                p[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
+                q[j] += (c0 * b0[j] + c1 * b1[j]) + (c2 * b2[j] + c3 * b3[j])
         for k in range(fours, inner):
-            a0, b0 = A[i, k], B[k]
-            for j in range(row.size):
-                row[j] += a0 * b0[j]
+            for j in range(columns):
+                p[j] += A[i, k] * B[k, j]
+                q[j] += A[i + 1, k] * B[k, j]
+    if rows % 2:
+        for k in range(inner):
+            for j in range(columns):
+                D[rows - 1, j] += A[rows - 1, k] * B[k, j]
 
 
 @njit(**COMPILED)

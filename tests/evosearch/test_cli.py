@@ -139,7 +139,9 @@ def test_all_faults_of_a_program_at_once(here, capsys):
 )
 def test_other_wrong_inputs(here, capsys, arguments, says):
     (here / "binary").write_bytes(bytes(range(256)))
-    (here / "matrix.opt").write_text("def f(w, g, *, lr=1):\n    return w - lr * matmul(inv_root(matmul(g, transpose(g)), 4, 1), g)\n")
+    (here / "matrix.opt").write_text(
+        "def f(w, g, *, lr=1):\n    return w - lr * matmul(inv_root(matmul(g, transpose(g)), 4, 1), g)\n"
+    )
     (here / "misspelt.toml").write_text("[evolution]\npopulatoin = 3\n")
     (here / "wrong.toml").write_text('programs = "many"\n')
     errors = refused(arguments, capsys, here)

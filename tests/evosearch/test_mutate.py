@@ -10,6 +10,7 @@ import pytest
 
 from evosearch.config import Language, Mutations
 from evosearch.mutate import MUTATIONS, MutationError, mutate, searchable, update_of, vocabulary
+from primitives.algebra.same import same
 from primitives.graph import canonical
 from primitives.program import Call, Program
 from primitives.reference import names, reference
@@ -29,6 +30,7 @@ def starts() -> dict[str, Program]:
 
 
 PARENTS = starts()
+DONORS = tuple(PARENTS[name] for name in ("lion", "rmsprop", "adamw"))
 
 
 def test_what_a_search_can_start_from():
@@ -66,7 +68,7 @@ def test_each_mutation_gives_valid_children_that_differ(name, parent):
     program, changed, found = PARENTS[parent], 0, 0
     for seed in range(25):
         try:
-            child, done = mutate(program, random.Random(seed), only(name), LANGUAGE)
+            child, done = mutate(program, random.Random(seed), only(name), LANGUAGE, DONORS)
         except MutationError:
             continue  # sgd has nothing to delete and no constants
         assert done == name
@@ -81,8 +83,33 @@ def test_thirty_generations_stay_valid():
     for name in PARENTS:
         rng, program = random.Random(name), PARENTS[name]
         for _ in range(30):
-            program, _done = mutate(program, rng, Mutations(), LANGUAGE)
+            program, _done = mutate(program, rng, Mutations(graft=1.0), LANGUAGE, DONORS)
             check(program)
+
+
+def test_a_graft_brings_a_block_with_the_states_that_it_is_made_of():
+    """Of all children of sgd and Lion's blocks some are Lion without its decay, under other names."""
+    lion = searchable(
+        parse("def f(w, g, m, *, lr=1):\n    u = sign(ema(m, g, 0.9))\n    return w - lr * u, ema(m, g, 0.99)\n")
+    )
+    children = set()
+    for seed in range(60):
+        child, _ = mutate(PARENTS["sgd"], random.Random(seed), only("graft"), LANGUAGE, (lion,))
+        check(child)
+        children.add(child)
+    assert {len(child.states) for child in children} == {1}
+    assert any(same(child, lion).answer == "same" for child in children)
+
+
+def test_without_donors_nothing_is_grafted():
+    with pytest.raises(MutationError):
+        mutate(PARENTS["adamw"], random.Random(0), only("graft"), LANGUAGE)
+
+
+def test_matrices_come_in_by_name_only():
+    assert not {"newton_schulz", "matmul", "transpose", "row_mean"} & set(vocabulary(LANGUAGE))
+    language = Language(also=("newton_schulz", "sign"))
+    assert set(vocabulary(language)) == {*vocabulary(LANGUAGE), "newton_schulz"}
 
 
 def test_same_randomness_same_child():
