@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evosearch.config import Config
 from primitives.program import Program, ProgramError
-from primitives.readable import readable
+from primitives.readable import readable, without_zeros
 from primitives.text import parse
 from proxies import TaskError, shown
 
@@ -41,8 +41,8 @@ class Found:
         return f"candidate_{self.number}" if self.number >= 0 else f"start_{-self.number}"
 
     def program(self, name: str = "") -> Program:
-        """The program in readable form; its default lr is the best one on the first task."""
-        program = readable(parse(self.text))
+        """The program in readable form, without zeros; its default lr is the best one on the first task."""
+        program = readable(without_zeros(parse(self.text)))
         lr = next(iter(self.rates.values())) if self.rates else program.defaults["lr"]
         hyper = tuple((key, _short(lr) if key == "lr" else value) for key, value in program.hyper)
         return replace(program, name=re.sub(r"\W", "_", name or self.name), doc=self._doc(), hyper=hyper)

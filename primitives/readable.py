@@ -34,6 +34,25 @@ def readable(program: Program, *, symbolic: bool = False) -> Program:
     return _named(replace(flat, body=tuple(body), returns=tuple(returns)))
 
 
+def without_zeros(program: Program) -> Program:
+    """The flat program without products with zero and sums with it: the same, but where a factor is not finite."""
+    flat = canonical(program)
+    values: dict[str, Expr] = {}
+    body = []
+    for assign in flat.body:
+        value = substitute(assign.value, lambda name: values.get(name, name))
+        match value:
+            case Call("multiply", args) if 0.0 in args:
+                values[assign.name] = 0.0
+            case Call("add", (0.0, x) | (x, 0.0)) | Call("subtract", (x, 0.0)):
+                values[assign.name] = x
+            case _:
+                body.append(Assign(assign.name, value))
+    returns = tuple(substitute(value, lambda name: values.get(name, name)) for value in flat.returns)
+    found = canonical(replace(flat, body=tuple(body), returns=returns))
+    return found if found.state_names == flat.state_names else flat
+
+
 def _named(program: Program) -> Program:
     """New states under the state's own name where the old value is not read afterwards, else with `_next`."""
     names: dict[str, str] = {}

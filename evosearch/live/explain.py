@@ -13,7 +13,7 @@ from functools import lru_cache
 from evosearch.live.view import Explained
 from primitives import own
 from primitives.analysis.formula import formula
-from primitives.readable import readable
+from primitives.readable import readable, without_zeros
 from primitives.reference import reference
 from primitives.text import parse, show
 
@@ -30,7 +30,7 @@ def explained(text: str) -> Explained:
 def equations(text: str) -> tuple[str, ...]:
     """The formula of a program, its update first; nothing where there is none."""
     with contextlib.suppress(Exception):
-        *others, update = [equation.text for equation in formula(readable(parse(text))).equations]
+        *others, update = [equation.text for equation in formula(readable(without_zeros(parse(text)))).equations]
         return (update, *others)
     return ()
 
@@ -40,7 +40,7 @@ def nearest(text: str, seconds: float = SECONDS) -> str:
     from primitives.algebra.relatives import relatives
 
     with contextlib.suppress(Exception):
-        return " ".join(relatives(readable(parse(text)), seconds)[0].lines())
+        return " ".join(relatives(readable(without_zeros(parse(text))), seconds)[0].lines())
     return ""
 
 

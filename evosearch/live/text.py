@@ -14,7 +14,7 @@ from rich.segment import Segment
 
 from evosearch.live import chart
 from evosearch.live.view import Member, View, sampled
-from primitives.readable import readable
+from primitives.readable import readable, without_zeros
 from primitives.text import parse, show_expr
 
 Span = tuple[str, str]  # text and style
@@ -242,7 +242,7 @@ def _best(view: View, width: int, room: Room, ascii_only: bool) -> list[Line]:
 @lru_cache(maxsize=64)
 def update_text(text: str) -> str:
     """The program in one line: its update, then its statements."""
-    program = readable(parse(text))
+    program = readable(without_zeros(parse(text)))
     body = "; ".join(f"{a.name} = {show_expr(a.value)}" for a in program.body)
     update = _without_brackets(show_expr(program.returns[0]).removeprefix("w - lr * "))
     return LONG_NUMBER.sub(lambda number: f"{float(number[0]):.6g}", f"{update}  where {body}" if body else update)

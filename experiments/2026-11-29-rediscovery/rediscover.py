@@ -2,20 +2,25 @@
 
     python experiments/2026-11-29-rediscovery/rediscover.py [ARM ...] [--seeds 10] [--minutes 5] [--processes 2]
 
-Each search runs in one process and ends when its best program is of the family (by evosearch/behaviour.py), or after
-so many minutes. Every finished one is added to results.jsonl beside this file; what is there is not run again. At the
-end the table of all that is there, which --table prints alone.
+Each search runs in one process. It has arrived, and ends, when a program of the family (evosearch/behaviour.py: a
+cosine of 0.9 with one of its members) has passed every hurdle and is better than the tuned bar by more than its
+standard error; else it ends after so many minutes. Every finished search is added to results.jsonl beside this file,
+and what is there is not run again. At the end the table of all that is there, which --table prints alone.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
-from typing import Any
+from proxies.threads import pin_environment
+
+pin_environment()
+
+import argparse  # noqa: E402 (threads are pinned before torch is imported)
+import json  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
@@ -40,44 +45,69 @@ ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # family, task 
 
 
 class Arrival:
-    """A callback that ends a search once its best program is of a family; notes the first program met that is."""
+    """Watches a search for programs of a family: the first met, and the first that is better than the bar."""
 
-    def __init__(self, wanted: str, minutes: float) -> None:
-        self.wanted, self.minutes = wanted, minutes
-        self.last: Any = None
+    def __init__(self, wanted: str, until: float) -> None:
+        self.wanted, self.until, self.seen = wanted, until, 0
+        self.met: dict[str, Any] | None = None
+        self.best: Any = None  # the entry that arrived
 
-    def __call__(self, now: Any) -> bool:
-        from evosearch.behaviour import family
+    def __call__(self, search: Any) -> None:
+        """Look at what has passed every hurdle since the last block."""
+        from evosearch.behaviour import LIKE, likeness
+        from primitives.text import parse
 
-        self.last = now
-        arrived = now.best is not None and family(now.best) == self.wanted
-        return arrived or now.seconds > 60 * self.minutes
+        complete = search.archive.complete
+        new, self.seen = complete[self.seen :], len(complete)
+        for entry, cosines in zip(new, likeness([parse(entry.bred.text) for entry in new]), strict=True):
+            if cosines[self.wanted] >= LIKE:
+                self.met = self.met or {"generated": entry.bred.number, "score": round(entry.score, 4)}
+                if entry.believed > 0 and self.best is None:
+                    self.best = entry
+
+    def ended(self) -> bool:
+        """Whether it arrived, or its time is over."""
+        return self.best is not None or time.monotonic() > self.until
 
 
 def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
     """One search: whether it arrived, and after how many programs."""
-    import evosearch
-    from evosearch.behaviour import family, likeness
+    from evosearch import directory, run
+    from evosearch.api import configured
+    from evosearch.behaviour import evenness, family
+    from evosearch.final import Contestant, compete
+    from evosearch.search import Search
+    from evosearch.workers import open_workers
     from primitives.text import parse
 
     wanted, base, more = ARMS[arm]
-    watch, began = Arrival(wanted, minutes), time.monotonic()
+    began = time.monotonic()
+    config = configured({**base, **more}, {"seed": seed, "workers": 1})
+    run.check(config)
     with tempfile.TemporaryDirectory() as folder:
-        run = evosearch.search(
-            {**base, **more}, out=f"{folder}/run", seed=seed, workers=1, budget=60 * minutes + 120, callbacks=[watch],
-            quiet=True,
-        )  # fmt: skip
-        rows = run.rows()
-        table = run.table
-    now, text = watch.last, watch.last.text
-    met = [row["number"] for row in rows if row["status"] == "ok" and not row["known"]]
-    first = next((n for n in met if family(parse(rows[n]["text"])) == wanted), None)
-    found = next((line for line in table if line["text"] == text), None)
+        store = directory.create(Path(folder) / "run", config)
+        workers = open_workers(0, "evosearch.breed:make_context", (config, None))
+        prologue = run.Prologue(workers, config.scoring.deadline)
+        references = run.prepare(config, store, prologue, lambda text: None)
+        search = Search(config, store, workers, references.bar, store.founders())
+        watch = Arrival(wanted, began + 60 * minutes)
+        search.run(0, watch.ended, watch)
+        seconds = time.monotonic() - began
+        bar = references.tuned[next(iter(references.tuned))]
+        found = watch.best or search.archive.leader()
+        rows = [Contestant("bar", bar.text, bar.warmup, bar.exponents, 0, 0, 0.0)]
+        if found is not None:
+            rows.append(Contestant("found", found.bred.text, bar.warmup, found.exponents, 0, 0, 0.0))
+        line = compete(rows, config, prologue.train)[-1]
+        store.close()
+        workers.close()
+    program = None if found is None else parse(found.bred.text)
     return {
-        "arm": arm, "seed": seed, "arrived": family(parse(text)) == wanted, "generated": now.generated,
-        "trained": now.trained, "first": first, "seconds": round(time.monotonic() - began, 1),
-        "score": now.score, "seeds": now.seeds, "likeness": likeness([parse(text)])[0], "text": text,
-        "fresh": None if found is None else [found["score"], found["half"]],
+        "arm": arm, "seed": seed, "arrived": watch.best is not None, "generated": search.tally.generated,
+        "number": None if watch.best is None else watch.best.bred.number, "trained": search.tally.trained,
+        "met": watch.met, "seconds": round(seconds, 1), "text": "" if found is None else found.bred.text,
+        "family": program and family(program), "even": program and vars(evenness(program)),
+        "in search": found and round(found.score, 4), "fresh": [round(line.score, 4), round(line.half, 4)],
     }  # fmt: skip
 
 
@@ -96,8 +126,8 @@ def interval(hits: int, of: int) -> tuple[float, float]:
 def table(rows: list[dict[str, Any]]) -> str:
     """A line for each arm."""
     lines = [
-        "| arm | arrived | 95 % | generated, median (range) | trained, median | first met, median | minutes, median |",
-        "|---|---|---|---|---|---|---|",
+        "| arm | arrived | 95 % | after generated, median (range) | trained | minutes | first met | on fresh seeds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for arm in ARMS:
         mine = [row for row in rows if row["arm"] == arm]
@@ -105,13 +135,16 @@ def table(rows: list[dict[str, Any]]) -> str:
             continue
         hits = [row for row in mine if row["arrived"]]
         low, high = interval(len(hits), len(mine))
-        counts = sorted(row["generated"] for row in (hits or mine))
-        met = sorted(row["first"] for row in mine if row["first"] is not None)
+        some = hits or mine
+        counts = sorted(row["generated"] for row in some)
+        met = sorted(row["met"]["generated"] for row in mine if row["met"])
+        fresh = sorted(row["fresh"][0] for row in some)
         lines.append(
             f"| {arm} | {len(hits)} of {len(mine)} | {low:.0%} to {high:.0%} | {_median(counts):,} "
-            f"({counts[0]:,} to {counts[-1]:,}) | {_median(sorted(row['trained'] for row in (hits or mine))):,} | "
-            f"{f'{_median(met):,} ({len(met)} met)' if met else 'never'} | "
-            f"{_median(sorted(row['seconds'] for row in (hits or mine))) / 60:.1f} |"
+            f"({counts[0]:,} to {counts[-1]:,}){'' if hits else ', not arrived'} | "
+            f"{_median(sorted(row['trained'] for row in some)):,} | "
+            f"{_median(sorted(row['seconds'] for row in some)) / 60:.1f} | "
+            f"{f'{_median(met):,} in {len(met)}' if met else 'never'} | {_median(fresh):+.2f} |"
         )
     return "\n".join(lines)
 
@@ -138,7 +171,10 @@ def main() -> None:
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             how = "arrived" if row["arrived"] else "did not arrive"
-            print(f"{row['arm']}, seed {row['seed']}: {how}, {row['generated']:,} generated, {row['seconds']:.0f} s", flush=True)
+            print(
+                f"{row['arm']}, seed {row['seed']}: {how}, {row['generated']:,} generated, {row['seconds']:.0f} s",
+                flush=True,
+            )
     print(table(read()))
 
 

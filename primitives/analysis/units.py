@@ -240,7 +240,8 @@ class _System:
         node = self.g.nodes[i]
         if node.op == "number":
             where = self._text(user) if user >= 0 else ""
-            return self._constant(f"number {user} {place}", show_number(float(node.value)), where)
+            label = show_number(float(f"{float(node.value):.10g}"))  # without what arithmetic leaves in the last digits
+            return self._constant(f"number {user} {place}", label, where)
         if self.apart and node.op == "input" and node.value in self.guards:
             return self._constant(f"{node.value} {user} {place}", str(node.value), "")
         return self.forms[i]
