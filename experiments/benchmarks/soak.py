@@ -35,7 +35,7 @@ CONFIG = Config(
 EVERY = 2.0  # seconds between samples
 PATIENCE = 20.0  # seconds in which Ray's processes have to end
 KINDS = ("driver", "worker", "Ray")
-FLAT = 5.0  # MB for 100,000 candidates in a worker: less is noise
+FLAT = 0.02  # of a worker's memory, in 100,000 candidates: less is noise
 
 
 @dataclass
@@ -140,7 +140,7 @@ def report(seen: Soak, path: Path) -> None:
         if not means:
             continue
         grown = 1e5 * slope([s.candidates for s in some], means)
-        verdict = "" if kind != "worker" else "  flat" if abs(grown) < FLAT else "  NOT FLAT"
+        verdict = "" if kind != "worker" else "  flat" if grown < FLAT * means[0] else "  NOT FLAT"
         print(f"{kind:8}  {means[0]:11.0f} MB  {means[-1]:5.0f} MB  {max(means):5.0f} MB  {grown:+.1f}{verdict}")
     known = [float(new[min(s.candidates, count) - 1]) for s in late]
     each = 2**20 * slope(known, [s.memory["driver"][0] for s in late])

@@ -156,7 +156,10 @@ def test_workers_load_them_too(tmp_path):
     (tmp_path / "tiny.toml").write_text(to_toml(dataclasses.replace(TINY, language=language)))
     runs = (["run", "tiny.toml", "--workers", number, "--out", name] for name, number in (("one", "1"), ("two", "2")))
     options = ["--primitives", "mine.py", "--proxy", "least_squares", "--seeds", "3", "--trials", "1", "--workers", "2"]
-    found = evosearch(*runs, ["compare", "one", "two", *options], cwd=tmp_path)
-    assert [code for code, _ in found] == [0, 0, 0], found
+    tasks = ["--candidates", "1", "--selection", "wine", "--held-out", "breast_cancer"]
+    judged = ["validate", "one", "--seeds", "3", "--trials", "1", "--workers", "2", *tasks]
+    found = evosearch(*runs, ["compare", "one", "two", *options], judged, cwd=tmp_path)
+    assert [code for code, _ in found] == [0, 0, 0, 0], found
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
     assert "least_squares" in found[2][1]
+    assert "wine" in found[3][1]
