@@ -34,16 +34,18 @@ FAMILIES: Mapping[str, str] = {
 }
 
 
-def likeness(programs: Sequence[Program]) -> list[dict[str, float]]:
+def likeness(programs: Sequence[Program], memory: float = 0.0) -> list[dict[str, float]]:
     """For each program and family the largest cosine with one of the family, a mean over the last steps.
 
-    NaN where an update is not finite or zero, and for programs that need what the machine of a search has not.
+    Of a family only members with at least this decay count: 0.8 leaves those with momentum. NaN where an update is not
+    finite or zero, and for programs that need what the machine of a search has not.
     """
-    names = [name for name, _ in _known()]
+    known = [(name, direction) for name, beta, direction in _known() if beta >= memory]
+    names = [name for name, _ in known]
     codes = [compile_program(program) for program in programs]
     taken = [code for code in codes if code.needs in TAKES]
     moves = iter(_directions(taken)) if taken else iter(())
-    table = np.stack([direction for _, direction in _known()])  # [known, steps, elements]
+    table = np.stack([direction for _, direction in known])  # [known, steps, elements]
     found = []
     for code in codes:
         own = next(moves) if code.needs in TAKES else np.full_like(table[0], np.nan)
@@ -82,16 +84,17 @@ def evenness(program: Program) -> Evenness:
 
 
 @cache
-def _known() -> tuple[tuple[str, Array], ...]:
-    """The directions of each member of each family."""
-    names, programs = [], []
+def _known() -> tuple[tuple[str, float, Array], ...]:
+    """Family, decay and directions of each member of each family."""
+    names, betas, programs = [], [], []
     for name, update in FAMILIES.items():
         for beta, a, rho in product(MEMORIES, MIXED, (0.9, 0.99, 0.999) if "v" in update else (0.0,)):
             text = f"m = ema(m, g, {beta}); x = interp(m, g, {a}); v = ema(v, square(g), {rho})"
             body = f"    {text}\n    return w - lr * ({update}), m, v\n".replace("; ", "\n    ")
             programs.append(compile_program(parse(f"def f(w, g, m, v, *, lr=1):\n{body}")))
             names.append(name)
-    return tuple(zip(names, _directions(programs), strict=True))
+            betas.append(beta)
+    return tuple(zip(names, betas, _directions(programs), strict=True))
 
 
 def _directions(programs: Sequence[Bytecode]) -> list[Array]:

@@ -3,9 +3,10 @@
     python experiments/2026-11-29-rediscovery/rediscover.py [ARM ...] [--seeds 10] [--minutes 5] [--processes 2]
 
 Each search runs in one process. It has arrived, and ends, when a program of the family (evosearch/behaviour.py: a
-cosine of 0.9 with one of its members) has passed every hurdle and is better than the tuned bar by more than its
-standard error; else it ends after so many minutes. Every finished search is added to results.jsonl beside this file,
-and what is there is not run again. At the end the table of all that is there, which --table prints alone.
+cosine of 0.9 with one of its members that have momentum) has passed every hurdle and is better than the tuned bar by
+more than its standard error; else it ends after so many minutes. Every finished search is added to results.jsonl
+beside this file, and what is there is not run again. At the end the table of all that is there; --table prints it
+alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any  # noqa: E402
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
+MOMENTUM = 0.8  # the least decay of the mean of gradients: of a family only what has momentum counts
 
 ORTHOGONAL: dict[str, Any] = {  # five Newton-Schulz steps cost 300 additions: as a price that is all a task can give
     "proxies": ("digits_deep",),
@@ -59,7 +61,8 @@ class Arrival:
 
         complete = search.archive.complete
         new, self.seen = complete[self.seen :], len(complete)
-        for entry, cosines in zip(new, likeness([parse(entry.bred.text) for entry in new]), strict=True):
+        programs = [parse(entry.bred.text) for entry in new]
+        for entry, cosines in zip(new, likeness(programs, MOMENTUM), strict=True):
             if cosines[self.wanted] >= LIKE:
                 self.met = self.met or {"generated": entry.bred.number, "score": round(entry.score, 4)}
                 if entry.believed > 0 and self.best is None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from evosearch.behaviour import FAMILIES, evenness, family, likeness
+from evosearch.behaviour import FAMILIES, LIKE, evenness, family, likeness
 from primitives.reference import reference
 from primitives.text import parse
 
@@ -31,6 +31,13 @@ def test_families_are_told_apart(name):
     assert list(cosines) == list(FAMILIES)
     assert first > 0.98
     assert second < 0.85
+
+
+def test_only_members_with_momentum_may_count():
+    bare = parse("def f(w, g, *, lr=1):\n    return w - lr * sign(g)\n")
+    with_memory = [likeness([program], memory=0.8)[0]["sign"] for program in (bare, reference("lion"))]
+    assert likeness([bare])[0]["sign"] == pytest.approx(1)
+    assert with_memory[0] < LIKE < with_memory[1]
 
 
 def test_a_program_is_judged_alike_in_any_company():
