@@ -240,8 +240,7 @@ class _System:
         node = self.g.nodes[i]
         if node.op == "number":
             where = self._text(user) if user >= 0 else ""
-            label = show_number(float(f"{float(node.value):.10g}"))  # without what arithmetic leaves in the last digits
-            return self._constant(f"number {user} {place}", label, where)
+            return self._constant(f"number {user} {place}", self._text(i), where)
         if self.apart and node.op == "input" and node.value in self.guards:
             return self._constant(f"{node.value} {user} {place}", str(node.value), "")
         return self.forms[i]

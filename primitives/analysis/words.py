@@ -9,6 +9,7 @@ from primitives.graph import Graph
 from primitives.program import Call
 from primitives.show import show_expr
 
+DIGITS = 10  # of numbers: those after them are what arithmetic left
 LONGEST = 50  # characters of a value
 DOTS = "..."
 
@@ -24,7 +25,9 @@ def shown(g: Graph, i: int, longest: int = LONGEST) -> str:
 
 def _expr(g: Graph, i: int, depth: int) -> str | float | Call:
     node = g.nodes[i]
-    if node.op in ("input", "number"):
+    if node.op == "number":
+        return float(f"{float(node.value):.{DIGITS}g}")
+    if node.op == "input":
         return node.value
     if depth == 0:
         return DOTS
