@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from evosearch import directory, told
 from evosearch.api import Run, Settings, configured
 from evosearch.archive import Archive, Entry
-from evosearch.breed import Bred, Context, breed, by_counter, found
+from evosearch.breed import Bred, Context, Item, breed, by_counter, found
 from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Measured
+from evosearch.flat import searchable
 from evosearch.found import Found
 from evosearch.islands import Islands
 from evosearch.measure import STEPS_PER_DECADE, rate
 from evosearch.mistakes import StoreError
-from evosearch.mutate import searchable
 from evosearch.resolve import resolve
 from evosearch.run import check_language
 from evosearch.score import Baseline
@@ -118,7 +118,7 @@ class AskTell:
         while len(asked) < n and self.next - first < TRIES * n:
             parent = self._chosen(self.islands, "parent")
             mate = self._chosen(self.islands, "mate").bred.text if self.config.mutations.graft else ""
-            [bred] = breed(self.context, None, [(self.next, parent.bred.text, 0.0, mate)])
+            [bred] = breed(self.context, None, [Item(self.next, parent.bred.text, mate=mate)])
             one = _Open(bred, parent.bred.number, _exponent(parent, bred))
             if self._take(one, self.islands):
                 asked.append(one)

@@ -8,14 +8,17 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import proxies
 from evosearch.config import Config
 from evosearch.fingerprint import fingerprints
-from evosearch.mutate import MutationError, mutate, searchable
+from evosearch.flat import MutationError, searchable
+from evosearch.mutate import mutate
 from evosearch.resolve import resolve
 from primitives import own
 from primitives.bytecode import compile_program
+from primitives.graph import canonical
 from primitives.program import Program
 from primitives.text import parse, show
 from proxies.proxy import Proxy
@@ -91,14 +94,24 @@ def _parsed(text: str) -> Program:
     return parse(text)
 
 
-Item = tuple[int, str, float, str]  # a candidate's number, its parent's text, a chance, and a mate's text or ""
+class Item(NamedTuple):
+    """What a candidate is made of."""
+
+    number: int
+    text: str  # the parent's
+    again: float = 0.0  # the chance that it is the parent itself, to buy seeds
+    mate: str = ""  # a program of which blocks may be taken
+    whole: bool = False  # the text is the candidate's own: its constants were tuned
 
 
 def breed(context: Context, shared: None, items: Sequence[Item]) -> list[Bred]:
     """A child for each candidate, of parent and perhaps mate; or by the chance given the parent itself, once more."""
     config = context.config
     children: list[Bred | tuple[int, Program, str]] = []
-    for number, text, again, mate in items:
+    for number, text, again, mate, whole in items:
+        if whole:
+            children.append((number, canonical(parse(text)), "constants"))
+            continue
         if again and by_counter(config.seed, "again", number).random() < again:
             children.append((number, _parsed(text), "again"))
             continue

@@ -56,6 +56,7 @@ class Evolution:
     start: tuple[str, ...] = ("adamw",)  # founders
     population: int = 400  # members, of each island
     tournament: int = 12  # members drawn for each parent
+    constants: float = 0.0  # part of the children that are one of the best skeletons with constants from a CMA-ES
     lexicase: float = 0.0  # part of the parents that epsilon-lexicase over tasks chooses, in place of a tournament
     block: int = 128  # candidates that are bred together
     lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before; workers are never short
@@ -151,6 +152,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "evolution.block": (1, inf),
     "evolution.lag": (3, inf),
     "evolution.copies": (0, 1),
+    "evolution.constants": (0, 1),
     "evolution.lexicase": (0, 1),
     "evolution.restart_after": (1, inf),
     "evolution.islands": (1, 1e4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evosearch.config import ConfigError
-from evosearch.mutate import MutationError
+from evosearch.flat import MutationError
 from evosearch.workers import WorkerError
 from primitives.bytecode import UnsupportedError
 from primitives.program import ProgramError

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from evosearch.mutate import update_of
+from evosearch.flat import update_of
 from primitives.graph import canonical
 from primitives.inference import state_kinds
 from primitives.kinds import NUMBER, TENSOR, Kind, KindError

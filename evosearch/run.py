@@ -19,14 +19,15 @@ from evosearch.config import Config, ConfigError, Language
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.files import this_process
 from evosearch.final import Contestant, Line, compete, to_json
+from evosearch.flat import searchable
 from evosearch.machine import differences, this_machine
 from evosearch.mistakes import StoreError
-from evosearch.mutate import known, runs_in_search, searchable, vocabulary
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Row, Store
 from evosearch.tuning import Item, Plan, Tuned, tune
+from evosearch.vocabulary import known, runs_in_search, vocabulary
 from evosearch.warm import compile_machines
 from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives import own

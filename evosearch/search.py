@@ -16,33 +16,18 @@ from typing import Any
 
 import proxies
 from evosearch.archive import Archive, Entry
-from evosearch.breed import Bred, by_counters
+from evosearch.breed import Bred
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.islands import Island, Islands
 from evosearch.measure import STEPS_PER_DECADE
+from evosearch.parents import Block, Parents
 from evosearch.score import Baseline
 from evosearch.store import Row, Store
 from evosearch.workers import Done, Failure, Job, Workers
 
 BREED_JOB = 64  # candidates bred by one job: some 80 ms, so that Ray's milliseconds do not count
 FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
-
-
-@dataclass
-class Block:
-    """Candidates that are bred together; what is known of them so far, by place in the block."""
-
-    first: int
-    island: Island
-    parents: list[Entry] = field(default_factory=list)
-    mates: list[str] = field(default_factory=list)  # texts of other winners, where blocks of them may be taken
-    bred: list[Bred | None] = field(default_factory=list)
-    known: list[bool] = field(default_factory=list)
-    measured: dict[int, Measured | None] = field(default_factory=dict)
-    rows: dict[int, Row] = field(default_factory=dict)  # stored ones of an earlier session
-    waiting: set[int] = field(default_factory=set)  # tickets of jobs under way
-    leader: Entry | None = None  # the best program, where it is measured once more in the first place
 
 
 @dataclass
@@ -72,6 +57,7 @@ class Search:
         self.archive = Archive(config.scoring, bounds, baseline)
         self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
         self.islands = Islands(config.evolution, self.founders)
+        self.parents = Parents(config, self.archive, self.islands, self.founders)
         self.tally = Tally()
         self.blocks: dict[int, Block] = {}
         self.jobs: dict[int, tuple[Block, list[int], str]] = {}
@@ -107,25 +93,13 @@ class Search:
         if first < self.stored:
             rows = self.store.rows(first, first + count)
             block.rows = {row.bred.number - first: row for row in rows}
-        self._choose(block, count)
+        self.parents.choose(block, count)
         block.bred = [block.rows[i].bred if i in block.rows else None for i in range(count)]
         todo = [i for i in range(count) if i not in block.rows]
         for k in range(0, len(todo), BREED_JOB):
             some = todo[k : k + BREED_JOB]
-            items = tuple((first + i, block.parents[i].bred.text, self._again(block, i), block.mates[i]) for i in some)
+            items = tuple(self.parents.item(block, i) for i in some)
             self._submit("evosearch.breed:breed", block, some, items, None, priority=-1)
-
-    def _choose(self, block: Block, count: int) -> None:
-        """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
-        draws = by_counters(self.config.seed, "parent", range(block.first, block.first + count))
-        block.parents = block.island.population.choose(draws)
-        block.mates = [""] * count
-        if self.config.mutations.graft:
-            draws = by_counters(self.config.seed, "mate", range(block.first, block.first + count))
-            block.mates = [entry.bred.text for entry in block.island.population.choose(draws)]
-        leader = self.archive.leader()
-        if leader is not None and self.islands.home(leader) is block.island and self._may_buy(leader):
-            block.parents[0] = block.leader = leader
 
     def _send(self, b: int) -> None:
         """Look up what block b bred, in order, and send what is new, or is worth fresh seeds, to be measured."""
@@ -163,7 +137,7 @@ class Search:
             return None
         if not known:
             return self._new(bred, block.parents[i], group)
-        if entry is None or not self._may_buy(entry) or entry.believed < worth:
+        if entry is None or not self.parents.may_buy(entry) or entry.believed < worth:
             return None
         return self._more(entry)
 
@@ -175,16 +149,6 @@ class Search:
             shift = round(STEPS_PER_DECADE * math.log10(relative.bred.size / bred.size))
             centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
         return Candidate(bred.text, self._seeds(group), centres, bred.responses)
-
-    def _again(self, block: Block, i: int) -> float:
-        """The chance of candidate i to be its parent once more, to buy seeds before it wins more tournaments."""
-        if block.parents[i] is block.leader and i == 0:
-            return 1.0
-        return self.config.scoring.again if self._may_buy(block.parents[i]) else 0.0
-
-    def _may_buy(self, entry: Entry) -> bool:
-        scoring = self.config.scoring
-        return entry.complete and entry.scheduled + scoring.seeds <= scoring.max_seeds
 
     def _more(self, entry: Entry) -> Candidate:
         """A known program on the next seeds of the pool after those that it has bought."""
@@ -207,7 +171,8 @@ class Search:
         for i, bred in enumerate(block.bred):
             assert bred is not None
             measured = block.measured.get(i)
-            self._enter(block.island, bred, block.known[i], measured)
+            entry = self._enter(block.island, bred, block.known[i], measured)
+            self.parents.told(bred.number, entry)
             if i not in block.rows:
                 rows.append(Row(bred, block.parents[i].bred.number, block.known[i], measured))
         if rows:
@@ -215,12 +180,13 @@ class Search:
         self.tally.restarts += self.islands.restart(b, block.first + len(block.bred), self.archive.leader())
         self.islands.migrate(b)
 
-    def _enter(self, island: Island, bred: Bred, known: bool, measured: Measured | None) -> None:
+    def _enter(self, island: Island, bred: Bred, known: bool, measured: Measured | None) -> Entry | None:
+        """The program's entry; None where it was refused."""
         tally = self.tally
         tally.generated += 1
         if bred.status != "ok":
             tally.refused[bred.status] = tally.refused.get(bred.status, 0) + 1
-            return
+            return None
         if known:
             tally.hits += 1
             entry = self.archive.entries[bred.fingerprint]
@@ -234,6 +200,7 @@ class Search:
                 tally.refused[measured.status] = tally.refused.get(measured.status, 0) + 1
         island.population.add(entry)
         island.note(entry, bred.number)
+        return entry
 
     def _submit(
         self, handler: str, block: Block, places: list[int], items: tuple[Any, ...], shared: Any, priority: int

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import qmc
 
+from evosearch.flat import MutationError, constant_sites, scaled_at, searchable
 from evosearch.measure import STEPS_PER_DECADE
-from evosearch.mutate import MutationError, constant_sites, scaled_at, searchable
 from primitives.graph import canonical
 from primitives.program import Program
 from primitives.text import show

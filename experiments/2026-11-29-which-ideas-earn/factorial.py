@@ -40,7 +40,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "blocks of other programs": {"mutations": {"graft": 1.0}},
     "several starts": {"evolution": {"start": ("adamw", "momentum", "lion", "rmsprop")}},
     "four islands of 100": {"evolution": {"islands": 4, "population": 100, "migrate_every": 1000}},
-    "no cap on copies": {"evolution": {"copies": 1.0}},
+    "constants by CMA-ES for 30 %": {"evolution": {"constants": 0.3}},
     "no prices": {"evolution": {"length_price": 0.0, "state_price": 0.0, "cost_price": 0.0}},
     "low hurdles": {"scoring": {"hurdle": 0.3}},
     "two seeds first": {"scoring": {"seeds": 2}},

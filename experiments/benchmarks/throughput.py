@@ -32,8 +32,9 @@ import torch  # noqa: E402
 import proxies  # noqa: E402
 from evosearch.breed import describe  # noqa: E402
 from evosearch.config import Config  # noqa: E402
+from evosearch.flat import MutationError, searchable  # noqa: E402
 from evosearch.measure import measure, parsed, rate  # noqa: E402
-from evosearch.mutate import MutationError, mutate, searchable  # noqa: E402
+from evosearch.mutate import mutate  # noqa: E402
 from primitives.machines import batch  # noqa: E402
 from primitives.program import Program  # noqa: E402
 from primitives.reference import reference  # noqa: E402

@@ -8,7 +8,8 @@ import pytest
 
 from evosearch.config import Language, Mutations
 from evosearch.fingerprint import fingerprints
-from evosearch.mutate import mutate, searchable
+from evosearch.flat import searchable
+from evosearch.mutate import mutate
 from primitives.bytecode import compile_program
 from primitives.reference import reference
 from primitives.text import parse

@@ -9,7 +9,9 @@ import random
 import pytest
 
 from evosearch.config import Language, Mutations
-from evosearch.mutate import MUTATIONS, MutationError, mutate, searchable, update_of, vocabulary
+from evosearch.flat import MutationError, searchable, update_of
+from evosearch.mutate import MUTATIONS, mutate
+from evosearch.vocabulary import vocabulary
 from primitives.algebra.same import same
 from primitives.graph import canonical
 from primitives.program import Call, Program

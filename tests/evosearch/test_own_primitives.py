@@ -81,7 +81,7 @@ def test_the_vocabulary_is_that_of_the_configuration(tmp_path):
     """What one search has, another one in the same process has not."""
     script = f"""
 from evosearch.config import ConfigError, Config, Language
-from evosearch.mutate import vocabulary
+from evosearch.vocabulary import vocabulary
 from evosearch import run
 before = vocabulary(Language())
 assert vocabulary(Language(primitives=({str(EXAMPLE)!r},))) == (*before, "softsign", "mean_size")

@@ -1,0 +1,84 @@
+"""Of what each block of candidates is bred: winners of tournaments, mates, and proposals of constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evosearch.archive import Archive, Entry
+from evosearch.breed import Bred, Item, by_counters
+from evosearch.config import Config
+from evosearch.evaluate import Measured
+from evosearch.islands import Island, Islands
+from evosearch.skeletons import Skeletons
+from evosearch.store import Row
+
+
+@dataclass
+class Block:
+    """Candidates that are bred together; what is known of them so far, by place in the block."""
+
+    first: int
+    island: Island
+    parents: list[Entry] = field(default_factory=list)
+    mates: list[str] = field(default_factory=list)  # texts of other winners, where blocks of them may be taken
+    proposed: dict[int, str] = field(default_factory=dict)  # texts of candidates whose constants were tuned
+    bred: list[Bred | None] = field(default_factory=list)
+    known: list[bool] = field(default_factory=list)
+    measured: dict[int, Measured | None] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)  # stored ones of an earlier session
+    waiting: set[int] = field(default_factory=set)  # tickets of jobs under way
+    leader: Entry | None = None  # the best program, where it is measured once more in the first place
+
+
+class Parents:
+    """Chooses for one block after the other, by what was committed and by candidate numbers alone."""
+
+    def __init__(self, config: Config, archive: Archive, islands: Islands, founders: Sequence[Entry]) -> None:
+        self.config, self.archive, self.islands = config, archive, islands
+        self.skeletons = Skeletons(islands.each[0].population.value, founders) if config.evolution.constants else None
+
+    def choose(self, block: Block, count: int) -> None:
+        """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
+        numbers, seed = range(block.first, block.first + count), self.config.seed
+        block.parents = block.island.population.choose(by_counters(seed, "parent", numbers))
+        block.mates = [""] * count
+        if self.config.mutations.graft:
+            mates = block.island.population.choose(by_counters(seed, "mate", numbers))
+            block.mates = [entry.bred.text for entry in mates]
+        leader = self.archive.leader()
+        if leader is not None and self.islands.home(leader) is block.island and self.may_buy(leader):
+            block.parents[0] = block.leader = leader
+        if self.skeletons is not None:
+            self._propose(block, self.skeletons, numbers)
+
+    def _propose(self, block: Block, skeletons: Skeletons, numbers: range) -> None:
+        """Some candidates are one of the best skeletons, with other constants."""
+        for i, rng in enumerate(by_counters(self.config.seed, "constants", numbers)):
+            if rng.random() < self.config.evolution.constants and not (i == 0 and block.leader):
+                proposal = skeletons.propose(numbers[i], rng)
+                if proposal is not None:
+                    block.parents[i], block.proposed[i] = proposal
+
+    def item(self, block: Block, i: int) -> Item:
+        """What candidate i of a block is made of."""
+        number, parent = block.first + i, block.parents[i]
+        if i in block.proposed:
+            return Item(number, block.proposed[i], whole=True)
+        return Item(number, parent.bred.text, self._again(block, i), block.mates[i])
+
+    def _again(self, block: Block, i: int) -> float:
+        """The chance of candidate i to be its parent once more, to buy seeds before it wins more tournaments."""
+        if block.parents[i] is block.leader and i == 0:
+            return 1.0
+        return self.config.scoring.again if self.may_buy(block.parents[i]) else 0.0
+
+    def may_buy(self, entry: Entry) -> bool:
+        """Whether a program may be measured on more seeds."""
+        scoring = self.config.scoring
+        return entry.complete and entry.scheduled + scoring.seeds <= scoring.max_seeds
+
+    def told(self, number: int, entry: Entry | None) -> None:
+        """What became of a candidate; None where it was refused."""
+        if self.skeletons is not None:
+            self.skeletons.told(number, entry)
