@@ -3,8 +3,8 @@
     python experiments/2026-11-29-rediscovery/rediscover.py [ARM ...] [--seeds 10] [--minutes 5] [--processes 2]
 
 Each search runs in one process. It has arrived, and ends, when a program of the family (evosearch/behaviour.py: a
-cosine of 0.9 with one of its members that have momentum) has passed every hurdle and is better than the tuned bar by
-more than its standard error; else it ends after so many minutes. Every finished search is added to results.jsonl
+cosine of 0.9 with one of its members, where the arm says so one with momentum) has passed every hurdle and is better
+than the tuned bar by more than its standard error; else it ends after so many minutes. Every finished search is added to results.jsonl
 beside this file, and what is there is not run again. At the end the table of all that is there; --table prints it
 alone.
 """
@@ -20,12 +20,13 @@ import json  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
+from dataclasses import dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
-MOMENTUM = 0.8  # the least decay of the mean of gradients: of a family only what has momentum counts
+MOMENTUM = 0.8  # the least decay of the mean of gradients with which a program counts as one with momentum
 
 ORTHOGONAL: dict[str, Any] = {  # five Newton-Schulz steps cost 300 additions: as a price that is all a task can give
     "proxies": ("digits_deep",),
@@ -36,21 +37,34 @@ SIGN: dict[str, Any] = {"proxies": ("digits_narrow",)}
 AT_RANDOM = {"tournament": 1, "restart_after": 10**9}  # parents without regard to their scores
 CONSTANTS = {"insert": 0.0, "delete": 0.0, "change": 0.0}  # AdamW's own constants are all that changes
 
-ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # family, task and language, what else
-    "orthogonal": ("orthogonal", ORTHOGONAL, {}),
-    "orthogonal, at random": ("orthogonal", ORTHOGONAL, {"evolution": {"cost_price": 0.0, **AT_RANDOM}}),
-    "orthogonal, constants only": ("orthogonal", ORTHOGONAL, {"mutations": CONSTANTS}),
-    "sign": ("sign", SIGN, {}),
-    "sign, at random": ("sign", SIGN, {"evolution": AT_RANDOM}),
-    "sign, constants only": ("sign", SIGN, {"mutations": CONSTANTS}),
+
+@dataclass(frozen=True)
+class Arm:
+    """What a search looks for, and how; of a family members with at least this decay of the mean of gradients count."""
+
+    family: str
+    memory: float
+    base: dict[str, Any]
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+ARMS = {
+    "orthogonal": Arm("orthogonal", MOMENTUM, ORTHOGONAL),
+    "orthogonal, at random": Arm(
+        "orthogonal", MOMENTUM, ORTHOGONAL, {"evolution": {**ORTHOGONAL["evolution"], **AT_RANDOM}}
+    ),
+    "orthogonal, constants only": Arm("orthogonal", MOMENTUM, ORTHOGONAL, {"mutations": CONSTANTS}),
+    "sign": Arm("sign", 0.0, SIGN),
+    "sign, at random": Arm("sign", 0.0, SIGN, {"evolution": AT_RANDOM}),
+    "sign with momentum": Arm("sign", MOMENTUM, SIGN),
 }
 
 
 class Arrival:
     """Watches a search for programs of a family: the first met, and the first that is better than the bar."""
 
-    def __init__(self, wanted: str, until: float) -> None:
-        self.wanted, self.until, self.seen = wanted, until, 0
+    def __init__(self, arm: Arm, until: float) -> None:
+        self.arm, self.until, self.seen = arm, until, 0
         self.met: dict[str, Any] | None = None
         self.best: Any = None  # the entry that arrived
 
@@ -62,8 +76,8 @@ class Arrival:
         complete = search.archive.complete
         new, self.seen = complete[self.seen :], len(complete)
         programs = [parse(entry.bred.text) for entry in new]
-        for entry, cosines in zip(new, likeness(programs, MOMENTUM), strict=True):
-            if cosines[self.wanted] >= LIKE:
+        for entry, cosines in zip(new, likeness(programs, self.arm.memory), strict=True):
+            if cosines[self.arm.family] >= LIKE:
                 self.met = self.met or {"generated": entry.bred.number, "score": round(entry.score, 4)}
                 if entry.believed > 0 and self.best is None:
                     self.best = entry
@@ -83,9 +97,8 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
     from evosearch.workers import open_workers
     from primitives.text import parse
 
-    wanted, base, more = ARMS[arm]
-    began = time.monotonic()
-    config = configured({**base, **more}, {"seed": seed, "workers": 1})
+    began, what = time.monotonic(), ARMS[arm]
+    config = configured({**what.base, **what.more}, {"seed": seed, "workers": 1})
     run.check(config)
     with tempfile.TemporaryDirectory() as folder:
         store = directory.create(Path(folder) / "run", config)
@@ -93,7 +106,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
         prologue = run.Prologue(workers, config.scoring.deadline)
         references = run.prepare(config, store, prologue, lambda text: None)
         search = Search(config, store, workers, references.bar, store.founders())
-        watch = Arrival(wanted, began + 60 * minutes)
+        watch = Arrival(what, began + 60 * minutes)
         search.run(0, watch.ended, watch)
         seconds = time.monotonic() - began
         bar = references.tuned[next(iter(references.tuned))]
