@@ -4,9 +4,9 @@
 
 Each search runs in one process. It has arrived, and ends, when a program of the family (evosearch/behaviour.py: a
 cosine of 0.9 with one of its members, where the arm says so one with momentum) has passed every hurdle and is better
-than the tuned bar by more than its standard error; else it ends after so many minutes. Every finished search is added to results.jsonl
-beside this file, and what is there is not run again. At the end the table of all that is there; --table prints it
-alone.
+than the tuned bar by more than its standard error; else it ends after so many minutes. Every finished search is added
+to results.jsonl beside this file, and what is there is not run again. At the end the table of all that is there;
+--table prints it alone.
 """
 
 from __future__ import annotations
