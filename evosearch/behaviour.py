@@ -40,20 +40,30 @@ def likeness(programs: Sequence[Program], memory: float = 0.0) -> list[dict[str,
     Of a family only members with at least this decay count: 0.8 leaves those with momentum. NaN where an update is not
     finite or zero, and for programs that need what the machine of a search has not.
     """
-    known = [(name, direction) for name, beta, direction in _known() if beta >= memory]
-    names = [name for name, _ in known]
+    members = [i for i, (_, beta, _) in enumerate(_known()) if beta >= memory]
+    names = [_known()[i][0] for i in members]
+    return [
+        {name: float(row[members][[n == name for n in names]].max()) for name in FAMILIES} for row in _cosines(programs)
+    ]
+
+
+def nearest(programs: Sequence[Program]) -> list[tuple[str, float, float]]:
+    """For each program the family and the decay of the member with the largest cosine, and this; ("", 0, 0) for NaN."""
+    found = []
+    for row in _cosines(programs):
+        name, beta, _ = _known()[int(np.argmax(row))]
+        found.append((name, beta, float(row.max())) if np.isfinite(row).all() else ("", 0.0, 0.0))
+    return found
+
+
+def _cosines(programs: Sequence[Program]) -> list[Array]:
+    """For each program its cosines with all known directions."""
+    table = np.stack([direction for *_, direction in _known()])  # [known, steps, elements]
     codes = [compile_program(program) for program in programs]
     taken = [code for code in codes if code.needs in TAKES]
-    moves = iter(_directions(taken)) if taken else iter(())
-    table = np.stack([direction for _, direction in known])  # [known, steps, elements]
-    found = []
-    for code in codes:
-        own = next(moves) if code.needs in TAKES else np.full_like(table[0], np.nan)
-        cosines = np.einsum("kse,se->ks", table, own).mean(axis=1)
-        found.append(
-            {family: float(max(c for n, c in zip(names, cosines, strict=True) if n == family)) for family in FAMILIES}
-        )
-    return found
+    moves = iter(_directions(taken) if taken else ())
+    own = [next(moves) if code.needs in TAKES else np.full_like(table[0], np.nan) for code in codes]
+    return [np.einsum("kse,se->k", table, x) / COMPARED for x in own]
 
 
 def family(program: Program) -> str:

@@ -56,6 +56,7 @@ class Evolution:
     start: tuple[str, ...] = ("adamw",)  # founders
     population: int = 400  # members, of each island
     tournament: int = 12  # members drawn for each parent
+    niches: float = 0.0  # part of the parents that are the best of a niche drawn at random (niches.py)
     constants: float = 0.0  # part of the children that are one of the best skeletons with constants from a CMA-ES
     lexicase: float = 0.0  # part of the parents that epsilon-lexicase over tasks chooses, in place of a tournament
     block: int = 128  # candidates that are bred together
@@ -152,6 +153,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "evolution.block": (1, inf),
     "evolution.lag": (3, inf),
     "evolution.copies": (0, 1),
+    "evolution.niches": (0, 1),
     "evolution.constants": (0, 1),
     "evolution.lexicase": (0, 1),
     "evolution.restart_after": (1, inf),

@@ -10,6 +10,7 @@ from evosearch.breed import Bred, Item, by_counters
 from evosearch.config import Config
 from evosearch.evaluate import Measured
 from evosearch.islands import Island, Islands
+from evosearch.niches import Niches
 from evosearch.skeletons import Skeletons
 from evosearch.store import Row
 
@@ -36,12 +37,18 @@ class Parents:
 
     def __init__(self, config: Config, archive: Archive, islands: Islands, founders: Sequence[Entry]) -> None:
         self.config, self.archive, self.islands = config, archive, islands
-        self.skeletons = Skeletons(islands.each[0].population.value, founders) if config.evolution.constants else None
+        value = islands.each[0].population.value
+        self.niches = Niches(value, founders) if config.evolution.niches else None
+        self.skeletons = Skeletons(value, founders) if config.evolution.constants else None
 
     def choose(self, block: Block, count: int) -> None:
         """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
         numbers, seed = range(block.first, block.first + count), self.config.seed
         block.parents = block.island.population.choose(by_counters(seed, "parent", numbers))
+        if self.niches is not None:
+            for i, rng in enumerate(by_counters(seed, "niche", numbers)):
+                if rng.random() < self.config.evolution.niches:
+                    block.parents[i] = self.niches.choose(rng) or block.parents[i]
         block.mates = [""] * count
         if self.config.mutations.graft:
             mates = block.island.population.choose(by_counters(seed, "mate", numbers))
@@ -80,5 +87,7 @@ class Parents:
 
     def told(self, number: int, entry: Entry | None) -> None:
         """What became of a candidate; None where it was refused."""
+        if self.niches is not None and entry is not None:
+            self.niches.note(entry)
         if self.skeletons is not None:
             self.skeletons.told(number, entry)

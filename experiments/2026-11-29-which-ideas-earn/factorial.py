@@ -42,7 +42,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "four islands of 100": {"evolution": {"islands": 4, "population": 100, "migrate_every": 1000}},
     "constants by CMA-ES for 30 %": {"evolution": {"constants": 0.3}},
     "no prices": {"evolution": {"length_price": 0.0, "state_price": 0.0, "cost_price": 0.0}},
-    "low hurdles": {"scoring": {"hurdle": 0.3}},
+    "niches for 30 % of the parents": {"evolution": {"niches": 0.3}},
     "two seeds first": {"scoring": {"seeds": 2}},
 }
 
