@@ -267,6 +267,9 @@ def _exponent(parent: Entry, bred: Bred) -> int:
 def _begun(path: Path, config: Settings, settings: Mapping[str, Any]) -> tuple[Config, Store]:
     checked = configured(config, settings)
     check_language(checked)
+    for name in ("niches", "constants"):
+        if getattr(checked.evolution, name):
+            raise ConfigError(f"evolution.{name} is for searches that train; leave it out of an ask/tell loop.")
     store = directory.create(path, checked)
     store.put(told.KIND, True)
     return checked, store

@@ -42,8 +42,9 @@ def likeness(programs: Sequence[Program], memory: float = 0.0) -> list[dict[str,
     """
     members = [i for i, (_, beta, _) in enumerate(_known()) if beta >= memory]
     names = [_known()[i][0] for i in members]
+    own = {name: [i for i, n in zip(members, names, strict=True) if n == name] for name in FAMILIES}
     return [
-        {name: float(row[members][[n == name for n in names]].max()) for name in FAMILIES} for row in _cosines(programs)
+        {name: float(row[some].max()) if some else math.nan for name, some in own.items()} for row in _cosines(programs)
     ]
 
 

@@ -15,11 +15,12 @@ from evosearch.config import Config
 from evosearch.fingerprint import fingerprints
 from evosearch.flat import MutationError, searchable
 from evosearch.mutate import mutate
-from evosearch.resolve import resolve
 from primitives import own
 from primitives.bytecode import compile_program
 from primitives.graph import canonical
+from primitives.machines.numba_machine import TAKES
 from primitives.program import Program
+from primitives.reference import reference
 from primitives.text import parse, show
 from proxies.proxy import Proxy
 
@@ -85,8 +86,8 @@ def by_counters(seed: int, purpose: str, numbers: Iterable[int]) -> Iterator[ran
 
 @cache
 def _donors(names: tuple[str, ...]) -> tuple[Program, ...]:
-    """The programs of which blocks may be taken, besides those of the population."""
-    return tuple(searchable(resolve(name)) for name in names)
+    """The reference programs of which blocks may be taken, besides those of the population."""
+    return tuple(searchable(reference(name)) for name in names)
 
 
 @lru_cache(maxsize=1024)  # parents: a population or two
@@ -131,8 +132,14 @@ def breed(context: Context, shared: None, items: Sequence[Item]) -> list[Bred]:
 def describe(programs: Sequence[Program], labels: Sequence[tuple[int, str]], config: Config) -> list[Bred]:
     """The record of each program, from its fingerprint and its bytecode; labels are (number, mutation)."""
     codes = [compile_program(program) for program in programs]
+    marks = iter(fingerprints([code for code in codes if code.needs in TAKES]))
     found = []
-    for program, code, mark, (number, mutation) in zip(programs, codes, fingerprints(codes), labels, strict=True):
+    for program, code, (number, mutation) in zip(programs, codes, labels, strict=True):
+        if code.needs not in TAKES:
+            reason = f"it needs a {code.needs}, which the machine of a search has not"
+            found.append(Bred(number, show(program), mutation, status="invalid", reason=reason))
+            continue
+        mark = next(marks)
         status, reason = mark.status, "the update is not finite" if mark.status == "nan" else ""
         if status == "ok" and config.scoring.oddness and not mark.odd:
             status, reason = "odd", "f(-w, -g) is not -f(w, g)"

@@ -45,7 +45,7 @@ class Mutations:
     resample: float = 0.5  # a constant, anew
     scale: float = 0.5  # a constant times 2^a, a ~ N(0, 1)
     graft: float = 0.0  # a block of another program: of the population by half, else of the donors where there are any
-    donors: tuple[str, ...] = ()  # programs of which blocks may be taken
+    donors: tuple[str, ...] = ()  # reference programs of which blocks may be taken
     again: float = 0.3  # probability of one more mutation after each
 
 
@@ -56,8 +56,9 @@ class Evolution:
     start: tuple[str, ...] = ("adamw",)  # founders
     population: int = 400  # members, of each island
     tournament: int = 12  # members drawn for each parent
-    niches: float = 0.0  # part of the parents that are the best of a niche drawn at random (niches.py)
-    constants: float = 0.0  # part of the children that are one of the best skeletons with constants from a CMA-ES
+    niches: float = 0.0  # part of the parents that are the best of a niche drawn at random (niches.py), of all islands
+    constants: float = 0.0  # part of the children that are one of the best skeletons, of all islands, with constants
+    # that a CMA-ES proposes
     lexicase: float = 0.0  # part of the parents that epsilon-lexicase over tasks chooses, in place of a tournament
     block: int = 128  # candidates that are bred together
     lag: int = 6  # blocks: candidate i is bred from what was committed that many blocks before; workers are never short
@@ -122,8 +123,10 @@ class Config:
         for seeds, key in ((scoring.seeds, "seeds"), (scoring.max_seeds, "max_seeds")):
             if seeds > scoring.seed_pool:
                 raise ConfigError(f"scoring.{key} is {seeds}, more than the {scoring.seed_pool} of scoring.seed_pool.")
-        if not any((mutations.insert, mutations.delete, mutations.change, mutations.resample, mutations.scale)):
+        if not any(getattr(mutations, name) for name in WEIGHTS):
             raise ConfigError("one of the weights in mutations must be above 0.")
+        if mutations.donors and not mutations.graft:
+            raise ConfigError("mutations.donors are for mutations.graft, which is 0; give it a weight, such as 1.")
         if self.workers == 0 or self.workers < -1:
             raise ConfigError("--workers is a positive number of processes, or 'auto' for one for each core.")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
@@ -139,6 +142,8 @@ class Config:
         return self
 
 
+WEIGHTS = ("insert", "delete", "change", "resample", "scale", "graft")  # of mutations
+
 # Smallest and largest value of each number; beyond them a search would hang, or break hours later.
 LIMITS: dict[str, tuple[float, float]] = {
     "programs": (0, inf),
@@ -146,7 +151,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "language.max_states": (0, inf),
     "language.max_length": (1, inf),
     "language.max_cost": (0, inf),
-    **{f"mutations.{name}": (0, 1e6) for name in ("insert", "delete", "change", "resample", "scale", "graft")},
+    **{f"mutations.{name}": (0, 1e6) for name in WEIGHTS},
     "mutations.again": (0, 0.9),
     "evolution.population": (2, inf),
     "evolution.tournament": (1, inf),

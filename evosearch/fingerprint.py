@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from primitives.bytecode import Bytecode
+from primitives.interpreter import as_matrix
 from primitives.machines.numba_machine import NumbaMachine
 
 Array = np.ndarray[Any, Any]
@@ -99,8 +100,11 @@ def _quantised(row: Array) -> bytes:
 
 def _states(machine: NumbaMachine, program: Bytecode, replica: int) -> list[Array]:
     """Each state of a program after the last step, in the replica given."""
-    homes = [home for home in program.vector_states if home >= 0]
-    rows = [np.concatenate([machine.state((home, k))[replica] for k in range(len(SHAPES))]) for home in homes]
+    rows = []
+    for home, kind in zip(program.vector_states, program.kinds, strict=True):
+        if home >= 0:
+            sizes = [math.prod(kind.shape(*as_matrix(np.empty(shape, np.int8)).shape)) for shape in SHAPES]
+            rows.append(np.concatenate([machine.state((home, k))[replica, :size] for k, size in enumerate(sizes)]))
     return [*rows, *machine.number_states[replica, :, : len(program.number_states)].T]
 
 

@@ -33,6 +33,7 @@ from evosearch.workers import Failure, Job, WorkerError, Workers
 from primitives import own
 from primitives.bytecode import compile_program
 from primitives.program import Program, calls, expressions
+from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 
 FULL = 30  # evolution.lag x block, over workers x batch, with which workers never wait (benchmarks/scaling.py)
@@ -66,16 +67,27 @@ def check_language(config: Config) -> None:
                 f"; did you mean '{close[0]}'?" if close else "; one of your own needs its file, by --primitives FILE."
             )
             raise ConfigError(f"there is no primitive '{name}'{hint}")
-    for option, names in (("--only", config.language.only), ("--also", config.language.also)):
-        for name in names:
+    for option, given in (("--only", config.language.only), ("--also", config.language.also)):
+        for name in given:
             if not runs_in_search(name):
                 raise ConfigError(f"{name} is nothing that the machine of a search has; leave it out of {option}.")
+            cost = PRIMITIVES[name].cost
+            if cost > config.language.max_cost:
+                raise ConfigError(f"{name} costs {cost:g} by itself, above --max-cost {config.language.max_cost:g}.")
     if not vocabulary(config.language):
         raise ConfigError("--only and --without leave no primitive to insert.")
     for name in config.mutations.donors:
-        searchable(resolve(name))
+        _check_donor(name)
     for name in config.evolution.start:
         _check_start(name, searchable(resolve(name)), config.language)
+
+
+def _check_donor(name: str) -> None:
+    """Refuse what is no reference program that a search can take blocks of: workers on any node have those."""
+    if name not in names():
+        raise ConfigError(f"the donor '{name}' is no reference program; see `evosearch list`.")
+    if not searchable(reference(name)).body:
+        raise ConfigError(f"the donor '{name}' has no statements of which a block could be taken.")
 
 
 def _check_own(language: Language) -> None:

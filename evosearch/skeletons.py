@@ -31,8 +31,10 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
 def skeleton(text: str) -> str:
-    """A program's text with a mark for each number."""
-    return NUMBER.sub("#", text)
+    """A program's text with a mark for each number, and its states named by their order."""
+    states = re.split(r",\s*", text[text.index("(") + 1 : text.index(")")].partition(", *")[0])[2:]
+    order = {name.partition("=")[0]: f"state{i}" for i, name in enumerate(states)}
+    return NUMBER.sub("#", re.sub(r"\b[A-Za-z_]\w*", lambda found: order.get(found[0], found[0]), text))
 
 
 @dataclass

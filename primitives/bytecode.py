@@ -22,7 +22,8 @@ from primitives.schedule import INPUT_SLOTS, SHAPE_SLOTS, G, Schedule, W, form, 
 from primitives.table import PRIMITIVES
 
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
-PRODUCTS = ("transpose", "row_mean", "column_mean", "flatten", "unflatten", "matmul", "orthogonalize")  # in any machine
+# The primitives of matrices that the machine for CPUs has.
+PRODUCTS = ("transpose", "row_mean", "column_mean", "flatten", "unflatten", "matmul", "orthogonalize")
 
 
 class UnsupportedError(ValueError):

@@ -19,6 +19,11 @@ def state_kinds(program: Program) -> dict[str, Kind]:
     return kinds
 
 
+def kinds_of(program: Program) -> dict[str, Kind | None]:
+    """The kind of each variable of a flat program without faults."""
+    return _known(program, state_kinds(program), None)
+
+
 def kind_faults(program: Program) -> list[str]:
     """What is wrong with the kinds of a program; what else is wrong with it is passed over."""
     states, state_faults = _state_kinds(program)
@@ -75,14 +80,19 @@ def _place(expr: Expr) -> str:
 
 def _returned(program: Program, states: dict[str, Kind], faults: list[str] | None) -> list[Kind | None]:
     """Kinds of the returned values; None where a fault (collected if a list is given) hides them."""
-    widening = faults is None
+    known = _known(program, states, faults)
+    return [_kind(value, known, faults, widening=faults is None) for value in program.returns]
+
+
+def _known(program: Program, states: dict[str, Kind], faults: list[str] | None) -> dict[str, Kind | None]:
+    """The kind of each variable after the last statement."""
     known: dict[str, Kind | None] = dict.fromkeys(READABLE, NUMBER)
     known.update(dict.fromkeys(program.defaults, NUMBER))
     known.update(states)
     known.update(w=TENSOR, g=TENSOR)
     for assign in program.body:
-        known[assign.name] = _kind(assign.value, known, faults, widening)
-    return [_kind(value, known, faults, widening) for value in program.returns]
+        known[assign.name] = _kind(assign.value, known, faults, widening=faults is None)
+    return known
 
 
 def _kind(expr: Expr, known: dict[str, Kind | None], faults: list[str] | None, widening: bool = False) -> Kind | None:

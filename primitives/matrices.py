@@ -19,7 +19,7 @@ def orthogonalize(f: Any, x: Any, steps: Any, a: Any, b: Any, c: Any) -> Any:
     Taller than wide, it works on the transpose. With Muon's coefficients (3.4445, -4.7750, 2.0315) and 5 steps the
     singular values come to between 0.7 and 1.2; a vector, one row, comes to 0.70 of unit length. Jordan 2024.
     """
-    norm = f.cast(f.sqrt(f.total(x * x)), x)
+    norm = f.cast(f.sqrt(f.total(f.wide(x) * f.wide(x))), x)
     x = x / f.maximum(norm, f.cast(f.wide(norm) * 0 + SMALLEST, x))
     tall = x.shape[-2] > x.shape[-1]
     x = f.swap(x) if tall else x

@@ -46,8 +46,9 @@ class Primitive:
     tensors (the sum of `meaning` over the elements, in float64, then `finish`); "shape" a constant of the tensor and
     "role" one of what the tensor is for (roles.py); "matrix" anything else of one tensor as a matrix; "oracle" what
     asks the loss itself once more (oracles.py; `meaning` gets the oracle and all tensors of the model at once);
-    "composite" by its `expansion`, a text in the language. Matrices run in all machines but the one for CPUs, which
-    refuses them; oracles there too, and elsewhere where somebody answers: a proxy's model, or a closure.
+    "composite" by its `expansion`, a text in the language. The machine for CPUs takes of matrices what is in
+    bytecode.PRODUCTS, the one for GPUs none; oracles run in neither, but elsewhere where somebody answers: a proxy's
+    model, or a closure.
     """
 
     name: str

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from primitives.graph import canonical
+from primitives.inference import kinds_of
 from primitives.program import Assign, Call, Program, calls, expressions, substitute
 from primitives.show import show_expr
 
@@ -35,20 +36,25 @@ def readable(program: Program, *, symbolic: bool = False) -> Program:
 
 
 def without_zeros(program: Program) -> Program:
-    """The flat program without products with zero and sums with it: the same, but where a factor is not finite."""
+    """The flat program without terms that are a product with zero: the same, but where another factor is not finite.
+
+    A term stays where it spreads the sum over more elements, and all stay where a state would go with them.
+    """
     flat = canonical(program)
-    values: dict[str, Expr] = {}
+    kinds, zeros, kept = kinds_of(flat), set[Expr]((0.0,)), dict[str, Expr]()
     body = []
     for assign in flat.body:
-        value = substitute(assign.value, lambda name: values.get(name, name))
-        match value:
-            case Call("multiply", args) if 0.0 in args:
-                values[assign.name] = 0.0
-            case Call("add", (0.0, x) | (x, 0.0)) | Call("subtract", (x, 0.0)):
-                values[assign.name] = x
-            case _:
-                body.append(Assign(assign.name, value))
-    returns = tuple(substitute(value, lambda name: values.get(name, name)) for value in flat.returns)
+        value = substitute(assign.value, lambda name: kept.get(name, name))
+        assert isinstance(value, Call)
+        terms = [x for x in value.args if x not in zeros]
+        if value.op == "multiply" and len(terms) < 2:
+            zeros.add(assign.name)
+        elif len(terms) == 1 and (value.op == "add" or (value.op == "subtract" and terms[0] is value.args[0])):
+            [rest] = terms
+            if isinstance(rest, str) and kinds[rest] == kinds[assign.name]:
+                kept[assign.name] = rest
+        body.append(Assign(assign.name, value))
+    returns = tuple(substitute(value, lambda name: kept.get(name, name)) for value in flat.returns)
     found = canonical(replace(flat, body=tuple(body), returns=returns))
     return found if found.state_names == flat.state_names else flat
 

@@ -128,6 +128,7 @@ def _simplified(g: Graph) -> tuple[list[Node], list[int]]:
         return list(g.nodes), list(g.outputs)
     nodes: list[Node] = []
     place: list[int] = []
+    spread: dict[tuple[int, Kind], int] = {}
     for node in g.nodes:
         args = [place[a] for a in node.args]
         if form(node.op) in (*REDUCTIONS, "pointwise"):
@@ -135,7 +136,9 @@ def _simplified(g: Graph) -> tuple[list[Node], list[int]]:
             for k, a in enumerate(args):
                 single = nodes[a].kind.single
                 if (form(node.op) in REDUCTIONS) if single else nodes[a].kind != kind:
-                    args[k] = _append(nodes, Node("fill" if single else "copy", (a,), "", kind))
+                    if (a, kind) not in spread:
+                        spread[a, kind] = _append(nodes, Node("fill" if single else "copy", (a,), "", kind))
+                    args[k] = spread[a, kind]
         node = node._replace(args=tuple(args))
         place.append(_shape(nodes, node) if form(node.op) == "shape" else _append(nodes, node))
     return nodes, [place[i] for i in g.outputs]

@@ -16,6 +16,7 @@ from types import ModuleType
 import platformdirs
 
 from primitives.bytecode import IN_PLACE
+from primitives.matrices import MOST_STEPS, SMALLEST
 from primitives.primitive import Primitive
 from primitives.table import PRIMITIVES, derived
 
@@ -107,7 +108,7 @@ def _chain(branches: list[tuple[int, list[str]]], indent: str) -> str:
 
 
 def source(dtype: str) -> str:
-    """The module of compiled functions for "float32" or "float64": `run_block` and `run_numbers`."""
+    """The module of compiled functions for "float32" or "float64", of which `step` is called."""
     branches = [(0, ["c0 = F(s[code[i, 2]])", "for j in range(n):", "    D[j] = c0"])]
     branches.append((1, ["for j in range(n):", "    D[j] = A[j]"]))
     for (op, pattern, in_place), code in list(OPCODES.items())[2:]:
@@ -168,7 +169,11 @@ def _place(dtype: str) -> tuple[Path, str]:
     """The path of a dtype's module, named after all that is compiled into it, and its text."""
     text = source(dtype)
     # numba itself would not notice a change in what the module imports.
-    parts = [text, *(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in COMPILED_IN)]
+    parts = [
+        text,
+        repr((MOST_STEPS, SMALLEST)),
+        *(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in COMPILED_IN),
+    ]
     return cache_folder() / f"machine_{dtype}_{hashlib.sha256(''.join(parts).encode()).hexdigest()[:12]}.py", text
 
 

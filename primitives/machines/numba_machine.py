@@ -109,7 +109,7 @@ class NumbaMachine:
         self.outside[:, INPUT_SLOTS["T"]] = self.total_steps
         self.states = np.zeros((self.slots, homes[-1]), weights.dtype)
         self.buffers = (weights, grads)  # kept alive: the compiled code holds their addresses
-        full = int(starts[-1])
+        full = int(starts[-1])  # elements of a wide register
         local = max(p.local for p in self.programs) + SPARE
         self.wide = np.empty((max(1, *(p.wide for p in self.programs), 0), full), weights.dtype)
         self.local = np.empty((local, BLOCK + 16), weights.dtype)
@@ -117,7 +117,7 @@ class NumbaMachine:
         fixed += [self.states.ctypes.data + i * int(homes[-1]) * item for i in range(self.slots)]
         self.memory = np.array(
             [
-                full,
+                sum(sizes),
                 item,
                 BLOCK,
                 self.wide.ctypes.data,

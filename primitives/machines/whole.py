@@ -83,7 +83,7 @@ def orthogonalize(D: Any, A: Any, steps: float, a: float, b: float, c: float) ->
         for j in range(long):
             X[i, j] /= norm
     a_, b_, c_ = D.dtype.type(a), D.dtype.type(b), D.dtype.type(c)
-    for _ in range(max(0, min(MOST_STEPS, int(steps)))):
+    for _ in range(int(max(0.0, min(float(MOST_STEPS), steps)))):
         exchange(T, X)
         multiply(S, X, T)
         multiply(P, S, S)

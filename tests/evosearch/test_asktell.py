@@ -143,6 +143,9 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
         assert loop.pending == []
     with pytest.raises(ConfigError, match="begun with another seed"):
         AskTell(out=tmp_path / "loop", seed=5)
+    for name in ("niches", "constants"):
+        with pytest.raises(ConfigError, match=f"evolution.{name} is for searches that train"):
+            AskTell(out=tmp_path / name, evolution={name: 0.5})
     with pytest.raises(ConfigError, match="unknown key 'evolutoin'; did you mean 'evolution'"):
         AskTell(out=tmp_path / "new", evolutoin={})
     assert not (tmp_path / "new").exists()

@@ -118,6 +118,10 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "--only", "inv_root"], "nothing that the machine of a search has"),
         (["run", "--from", "matrix.opt"], "uses inv_root, which the machine of a search has not"),
         (["run", "--also", "hvp"], "leave it out of --also"),
+        (["run", "--also", "newton_schulz"], "costs 300 by itself, above --max-cost 150"),
+        (["run", "donor.toml"], "the donor 'lino' is no reference program"),
+        (["run", "empty.toml"], "the donor 'sgd' has no statements"),
+        (["run", "--from", "number.opt"], "needs a matrix, which the machine of a search has not"),
         (["run", "--from", "muon_everywhere"], "above --max-cost 150"),
         (["run", "--from", "muon"], "which the machine of a search has not"),
         (["run", "--from", "sam(adamw)"], "which the machine of a search has not"),
@@ -141,6 +145,11 @@ def test_other_wrong_inputs(here, capsys, arguments, says):
     (here / "binary").write_bytes(bytes(range(256)))
     (here / "matrix.opt").write_text(
         "def f(w, g, *, lr=1):\n    return w - lr * matmul(inv_root(matmul(g, transpose(g)), 4, 1), g)\n"
+    )
+    for name, donor in (("donor", "lino"), ("empty", "sgd")):
+        (here / f"{name}.toml").write_text(f'[mutations]\ngraft = 1.0\ndonors = ["{donor}"]\n')
+    (here / "number.opt").write_text(
+        "def f(w, g, *, lr=1):\n    return w - lr * (matmul(row_mean(g), transpose(row_mean(g))) * g)\n"
     )
     (here / "misspelt.toml").write_text("[evolution]\npopulatoin = 3\n")
     (here / "wrong.toml").write_text('programs = "many"\n')

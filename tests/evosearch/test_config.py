@@ -178,3 +178,12 @@ def test_every_field_has_a_comment() -> None:
             for item in node.body:
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
                     assert "  # " in lines[item.lineno - 1] or item.target.id in TABLES, item.target.id
+
+
+def test_a_search_may_do_nothing_but_graft_and_donors_are_for_that() -> None:
+    none = dict.fromkeys(("insert", "delete", "change", "resample", "scale"), 0.0)
+    assert Config(mutations=Mutations(**none, graft=1.0)).check()
+    with pytest.raises(ConfigError, match=r"must be above 0\.$"):
+        Config(mutations=Mutations(**none)).check()
+    with pytest.raises(ConfigError, match=r"donors are for mutations\.graft"):
+        Config(mutations=Mutations(donors=("lion",))).check()

@@ -83,3 +83,11 @@ def test_alone_as_in_any_batch():
     assert repr([fingerprints([p])[0] for p in programs]) == repr(together)  # NaN is not itself
     assert repr(fingerprints(programs[::-1])[::-1]) == repr(together)
     assert len({f.key for f in together}) > 20
+
+
+def test_states_of_other_kinds_in_the_same_job_change_nothing():
+    """A program with a state of [n, n] makes room for that; what others are told by does not depend on it."""
+    momentum = "def f(w, g, m, *, lr=1):\n    m = ema(m, g, 0.9)\n    return w - lr * m, m\n"
+    square = "def f(w, g, R, *, lr=1):\n    R = R + matmul(transpose(g), g)\n    return w - lr * matmul(g, R), R\n"
+    codes = [compile_program(parse(text)) for text in (momentum, square)]
+    assert fingerprints(codes) == [fingerprints([code])[0] for code in codes]

@@ -236,3 +236,16 @@ def test_another_machine_is_noted(whole):
     store.close()
     assert len(said) == 1
     assert said[0].startswith("note: processor was abacus and is ")
+
+
+def test_a_search_with_matrices_blocks_and_a_mate_is_the_same_in_one_go_and_in_two(tmp_path):
+    language = Language(also=("matmul", "transpose", "row_mean", "newton_schulz"), max_cost=1000.0)
+    mutations = Mutations(graft=1.0, donors=("lion", "muon_everywhere"))
+    config = dataclasses.replace(SMALL, language=language, mutations=mutations)
+    whole = search(tmp_path / "whole", config)
+    search(tmp_path / "parts", config, programs=37)
+    parts = search(tmp_path / "parts", config)
+    found = rows(whole.directory)
+    assert found == rows(parts.directory)
+    assert any("graft" in row[2] for row in found)
+    assert any(op in row[4] for row in found for op in ("newton_schulz(", "matmul(", "orthogonalize("))

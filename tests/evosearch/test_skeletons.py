@@ -28,8 +28,9 @@ def test_a_skeleton_has_a_mark_for_each_number():
         "def f(w, g, m1, *, lr=1e-05):\n    x1 = ema(m1, g, 0.9)\n    x2 = -2.5e+3 * x1\n    return w - lr * x2, x1\n"
     )
     assert skeleton(text) == (
-        "def f(w, g, m1, *, lr=#):\n    x1 = ema(m1, g, #)\n    x2 = # * x1\n    return w - lr * x2, x1\n"
+        "def f(w, g, state0, *, lr=#):\n    x1 = ema(state0, g, #)\n    x2 = # * x1\n    return w - lr * x2, x1\n"
     )
+    assert skeleton(text.replace("m1", "z0")) == skeleton(text)
     assert skeleton(ADAMW) == skeleton(show(searchable(parse(ADAMW.replace("0.9,", "0.5,")))))
 
 

@@ -37,6 +37,20 @@ def test_products_with_zero_go(update, left):
     assert show(without_zeros(parse(program(update)))) == program(left)
 
 
+@pytest.mark.parametrize(
+    "update", ["g / norm(row_mean(g) + 0 * w)", "g * norm(0 * g + 0 * w)", "g / (1 + rms(row_mean(0 * m + 1)))"]
+)
+def test_a_zero_that_spreads_a_value_stays(update):
+    """Without it a norm would be over fewer elements, or over a number."""
+    text = f"def f(w, g, m, *, lr=1):\n    m = ema(m, g, 0.9)\n    return w - lr * ({update}), m\n"
+    program = canonical(parse(text))
+    problem = Problem(1, 3, np.float64)
+    before, after = (interpret(p, problem, 0, 0.1) for p in (program, without_zeros(program)))
+    for a, b in zip(before, after, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(y, x, rtol=1e-12)
+
+
 def test_a_state_that_only_zero_reads_stays_so_that_programs_keep_their_states():
     program = canonical(parse("def f(w, g, m, *, lr=1):\n    m = ema(m, g, 0.9)\n    return w - lr * (g + 0 * m), m\n"))
     assert without_zeros(program) == program
