@@ -20,6 +20,7 @@ import torch
 
 from evosearch import directory, lineage
 from evosearch.breed import make_context
+from evosearch.config import Language, Mutations
 from evosearch.evaluate import evaluate
 from evosearch.resolve import resolve
 from evosearch.run import _note_machine
