@@ -136,8 +136,8 @@ def trained(
     found = Trained(np.full(shape, np.inf), np.full(shape, np.nan), np.full((len(watch), *shape), np.inf))
     if device != "cpu":
         _settle()
-    room = max(1, (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * sum(proxy.layout.sizes)))
     programs = [parsed(text) for text in texts]
+    room = (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * batch.elements(programs, proxy.layout.shapes))
     for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1)), device):
         each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
         outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch, device)

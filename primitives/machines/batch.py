@@ -16,7 +16,7 @@ from torch import Tensor
 
 from primitives.bytecode import Bytecode, UnsupportedError, compile_program
 from primitives.machines.gpu_machine import GpuMachine
-from primitives.machines.numba_machine import TAKES, NumbaMachine
+from primitives.machines.numba_machine import TAKES, NumbaMachine, most_elements
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import Oracle
 from primitives.program import Program
@@ -42,6 +42,11 @@ _read = lru_cache(maxsize=RECENT)(constants_read)
 def is_plain(program: Program, device: str = "cpu") -> bool:
     """Whether it may share a batch at no cost to others: no tensor told apart, on the device's own machine."""
     return machine_for(device, [compiled(program)]) is not TorchMachine and not _read(program)
+
+
+def elements(programs: Sequence[Program], shapes: Sequence[tuple[int, ...]]) -> int:
+    """How many elements a state of these programs may have over all tensors; more than w where there are squares."""
+    return sum(most_elements([compiled(program) for program in programs], shapes))
 
 
 class Machines:

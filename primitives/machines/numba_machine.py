@@ -21,6 +21,13 @@ LINE = 64  # bytes: where a tensor's states begin
 TAKES = ("", "products")  # what a program may need
 
 
+def most_elements(programs: Sequence[Bytecode], shapes: Sequence[tuple[int, ...]]) -> list[int]:
+    """For each tensor the most elements that a value of any kind has in these programs."""
+    kinds = {TENSOR}.union(*({i.kind for i in p.instructions} | {*p.kinds} for p in programs if p.needs))
+    matrices = [as_matrix(np.empty(shape, np.int8)).shape for shape in shapes]
+    return [max(math.prod(kind.shape(*matrix)) for kind in kinds) for matrix in matrices]
+
+
 class NumbaMachine:
     """Programs bound to the memory of R replicas; segment k of a flat buffer is [R, n_k] from offsets[k].
 
@@ -87,15 +94,10 @@ class NumbaMachine:
     def _segments(self) -> list[tuple[tuple[int, int], int]]:
         return [((slot, k), math.prod(s)) for slot in range(self.slots) for k, s in enumerate(self.shapes)]
 
-    def _spans(self, matrices: Sequence[tuple[int, int]]) -> list[int]:
-        """For each tensor the most elements that a value of any kind has in these programs."""
-        kinds = {TENSOR}.union(*({i.kind for i in p.instructions} | {*p.kinds} for p in self.programs))
-        return [max(math.prod(kind.shape(*matrix)) for kind in kinds) for matrix in matrices]
-
     def _bind(self, weights: Array, grads: Array, offsets: Array, program_of: Array, base_lr: Array) -> None:
         matrices = [as_matrix(np.empty(shape, np.int8)).shape for shape in self.shapes]
         sizes = [m * n for m, n in matrices]
-        spans = self._spans(matrices)
+        spans = most_elements(self.programs, self.shapes)
         item, starts = weights.itemsize, np.cumsum([0, *spans])
         room = [-(-len(program_of) * span * item // LINE) * LINE // item for span in spans]
         homes = np.cumsum([0, *room])
