@@ -6,11 +6,11 @@ from primitives.export_variants import Variant
 from primitives.inference import state_kinds
 from primitives.jax_text import body
 from primitives.kinds import PER_TENSOR, TENSOR, Kind
-from primitives.program import READABLE, Program, State, calls, expressions
+from primitives.program import READABLE, Program, State
 from primitives.python_text import exploded
 from primitives.roles import CONSTANTS
-from primitives.table import PRIMITIVES
 from primitives.text import show_number
+from primitives.torch_names import needs_matrix
 
 GIVEN = {  # what a program may read without declaring it, as the transformation has it
     "lr": "lr",
@@ -31,7 +31,7 @@ class Step:
         self.condition = variant.condition.replace("w.dim()", "w.ndim")
         self.kinds = state_kinds(self.program)
         self.body = body(self.program, names, keep)
-        self.matrix = _needs_matrix(self.program)
+        self.matrix = needs_matrix(self.program)
         self.generator = any("yield" in line for line in self.body.lines)
 
     def arguments(self) -> tuple[list[str], list[str]]:
@@ -117,9 +117,3 @@ class Step:
             return "jnp.zeros_like(w)" if value == "0" else f"jnp.full_like(w, {value})"
         sizes = {"1": "1", "m": "rows", "n": "columns", "mn": "w.size"}
         return f"jnp.full(({sizes[kind.rows]}, {sizes[kind.columns]}), {value}, w.dtype)"
-
-
-def _needs_matrix(program: Program) -> bool:
-    """Whether rows and columns matter, so that tensors must be seen as matrices."""
-    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr) if call.op != "size"}
-    return bool(forms & {"matrix", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from primitives.inference import state_kinds
+from primitives.interpreter import expansion
 from primitives.kinds import TENSOR
 from primitives.program import READABLE, Program, calls, expressions
 from primitives.roles import CONSTANTS
@@ -29,5 +30,7 @@ def safe_names(program: Program) -> dict[str, str]:
 
 def needs_matrix(program: Program) -> bool:
     """Whether rows and columns matter, so that tensors must be seen as matrices."""
-    forms = {PRIMITIVES[call.op].form for expr in expressions(program) for call in calls(expr) if call.op != "size"}
+    ops = {call.op for expr in expressions(program) for call in calls(expr)}
+    parts = {call.op for op in ops if PRIMITIVES[op].form == "composite" for call in calls(expansion(op))}
+    forms = {PRIMITIVES[op].form for op in (ops | parts) - {"size"}}
     return bool(forms & {"matrix", "shape"}) or any(k != TENSOR and not k.single for k in state_kinds(program).values())

@@ -72,7 +72,7 @@ class Notation(ABC):
         return Written(f"{self.held(x, POWER)} {self.signs['·']} {self.held(y, POWER)}", QUOTIENT)
 
     def mod(self, x: Written, y: Written) -> Written:
-        return Written(f"{self.held(x, POWER)} {self.signs['mod']} {self.held(y, POWER)}", QUOTIENT)
+        return Written(f"{self.held(x, POWER)} {self.signs['mod']} {self.held(y, POWER)}", SUM)
 
     def hessian_solve(self, x: Written, damping: Written) -> Written:
         shifted = self.add(Written("H"), self.multiply(damping, Written("I")))

@@ -100,7 +100,7 @@ def test_a_legend_says_what_symbols_stand_for_and_where_states_start():
         ("(w < g) == a", "[[wₜ₋₁ < gₜ] = a]"),
         ("where(w < g, a, where(g, b, w)) + 1", "{a if wₜ₋₁ < gₜ; b if gₜ ≠ 0; else wₜ₋₁} + 1"),
         ("abs(w * abs(g))", "|(wₜ₋₁ |gₜ|)|"),
-        ("w * (a % (b + 1))", "wₜ₋₁ a mod (b + 1)"),
+        ("w * (a % (b + 1))", "wₜ₋₁ (a mod (b + 1))"),
         ("w * norm(g) + dot(w, g)", "wₜ₋₁ ‖gₜ‖ + ⟨wₜ₋₁, gₜ⟩"),
         ("log1p(w) + divide_eps(g, w)", "log(1 + wₜ₋₁) + gₜ / (wₜ₋₁ + 1e-8)"),
         ("sqrt_abs(w) + cbrt(g) + exp2(g)", "√|wₜ₋₁| + ∛gₜ + 2^gₜ"),
