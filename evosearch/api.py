@@ -119,14 +119,14 @@ class Run:
         quiet: bool = False,
     ) -> Run:
         """Go on: to `programs` candidates in all, with "+1000" so many more; or for `budget`, as "10m" or seconds."""
-        from evosearch import run as running
+        from evosearch.checks import check_tasks
         from evosearch.commands import check_device, extended
 
         began = time.monotonic()
         check(callbacks)
         config, store = directory.reopen(self.path, drive=True)
         try:
-            running.check_tasks(config.proxies)
+            check_tasks(config.proxies)
             check_device(config.device)
             if workers is not None:
                 config = dataclasses.replace(config, workers=workers).check()
@@ -177,13 +177,13 @@ def search(
     (`evolution={"population": 100}`), `budget` in seconds or as "10m". With neither programs nor budget it takes 45
     seconds. Ctrl-C leaves everything committed: `open_run(out).resume(...)` goes on. Wrong input is a ConfigError.
     """
-    from evosearch import run as running
+    from evosearch import checks
     from evosearch.commands import check_device
 
     began = time.monotonic()
     check(callbacks)
     checked = configured(config, settings)
-    running.check(checked)
+    checks.check(checked)
     check_device(checked.device)
     path = Path(out) if out is not None else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     store = directory.create(path, checked)

@@ -19,6 +19,7 @@ from evosearch import directory, told
 from evosearch.api import Run, Settings, configured
 from evosearch.archive import Archive, Entry
 from evosearch.breed import Bred, Context, Item, breed, by_counter, found
+from evosearch.checks import check_language
 from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Measured
 from evosearch.flat import searchable
@@ -27,7 +28,6 @@ from evosearch.islands import Islands
 from evosearch.measure import STEPS_PER_DECADE, rate
 from evosearch.mistakes import StoreError
 from evosearch.resolve import resolve
-from evosearch.run import check_language
 from evosearch.score import Baseline
 from evosearch.search import FARTHEST
 from evosearch.store import Row, Store

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from primitives.bytecode import Bytecode, compile_program
-from primitives.machines.numba_machine import TAKES, NumbaMachine
+from primitives.bytecode import TAKEN_ON_CPUS, Bytecode, compile_program
+from primitives.machines.numba_machine import NumbaMachine
 from primitives.program import Program
 from primitives.text import parse
 
@@ -61,9 +61,9 @@ def _cosines(programs: Sequence[Program]) -> list[Array]:
     """For each program its cosines with all known directions."""
     table = np.stack([direction for *_, direction in _known()])  # [known, steps, elements]
     codes = [compile_program(program) for program in programs]
-    taken = [code for code in codes if code.needs in TAKES]
+    taken = [code for code in codes if code.needs in TAKEN_ON_CPUS]
     moves = iter(_directions(taken) if taken else ())
-    own = [next(moves) if code.needs in TAKES else np.full_like(table[0], np.nan) for code in codes]
+    own = [next(moves) if code.needs in TAKEN_ON_CPUS else np.full_like(table[0], np.nan) for code in codes]
     return [np.einsum("kse,se->k", table, x) / COMPARED for x in own]
 
 
@@ -85,7 +85,7 @@ class Evenness:
 def evenness(program: Program) -> Evenness:
     """(sum |x|)^2 / (n sum x^2) over the entries and over the singular values, a mean over the last steps."""
     code = compile_program(program)
-    if code.needs not in TAKES:
+    if code.needs not in TAKEN_ON_CPUS:
         return Evenness(math.nan, math.nan)
     [moves] = _directions([code])
     if not np.isfinite(moves).all():

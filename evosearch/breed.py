@@ -16,9 +16,8 @@ from evosearch.fingerprint import fingerprints
 from evosearch.flat import MutationError, searchable
 from evosearch.mutate import mutate
 from primitives import own
-from primitives.bytecode import compile_program
+from primitives.bytecode import TAKEN_ON_CPUS, compile_program
 from primitives.graph import canonical
-from primitives.machines.numba_machine import TAKES
 from primitives.program import Program
 from primitives.reference import reference
 from primitives.text import parse, show
@@ -132,10 +131,10 @@ def breed(context: Context, shared: None, items: Sequence[Item]) -> list[Bred]:
 def describe(programs: Sequence[Program], labels: Sequence[tuple[int, str]], config: Config) -> list[Bred]:
     """The record of each program, from its fingerprint and its bytecode; labels are (number, mutation)."""
     codes = [compile_program(program) for program in programs]
-    marks = iter(fingerprints([code for code in codes if code.needs in TAKES]))
+    marks = iter(fingerprints([code for code in codes if code.needs in TAKEN_ON_CPUS]))
     found = []
     for program, code, (number, mutation) in zip(programs, codes, labels, strict=True):
-        if code.needs not in TAKES:
+        if code.needs not in TAKEN_ON_CPUS:
             reason = f"it needs a {code.needs}, which the machine of a search has not"
             found.append(Bred(number, show(program), mutation, status="invalid", reason=reason))
             continue

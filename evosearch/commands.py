@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from evosearch import arguments, directory, stopping
+from evosearch import arguments, checks, directory, stopping
 from evosearch import run as running
 from evosearch.breed import own_files
 from evosearch.callbacks import Callback, Watch
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     """Begin a search and stay until it ends."""
     began = time.monotonic()
     config = _configured(args)
-    running.check(config)
+    checks.check(config)
     check_device(config.device)
     path = Path(args.out) if args.out else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
     store = directory.create(path, config)
@@ -47,7 +47,7 @@ def resume(args: argparse.Namespace) -> None:
     path = Path(args.directory)
     config, store = directory.reopen(path, drive=True)
     try:
-        running.check_tasks(config.proxies)
+        checks.check_tasks(config.proxies)
         check_device(config.device)
         programs, budget = extended(args.programs, args.budget, path, config, store.count())
         if args.workers is not None:

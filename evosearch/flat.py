@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evosearch.vocabulary import runs_in_search
-from primitives.bytecode import compile_program
+from primitives.bytecode import TAKEN_ON_CPUS, compile_program
 from primitives.graph import canonical
-from primitives.machines.numba_machine import TAKES
 from primitives.program import Assign, Call, Program, State, calls, expressions
 from primitives.table import PRIMITIVES, Primitive
 
@@ -41,7 +40,7 @@ def searchable(program: Program) -> Program:
     read = {arg for assign in flat.body if isinstance(assign.value, Call) for arg in assign.value.args}
     if read & {"lr", "base_lr", "T", "loss"}:
         raise MutationError(f"'{program.name}' reads lr, base_lr, T or loss; a search cannot start there.")
-    if (needs := compile_program(flat).needs) not in TAKES:
+    if (needs := compile_program(flat).needs) not in TAKEN_ON_CPUS:
         raise MutationError(f"'{program.name}' needs a {needs}, which the machine of a search has not.")
     if any(not _t_stands_right(assign.value) for assign in flat.body if isinstance(assign.value, Call)):
         raise MutationError(f"'{program.name}' reads t outside a bias correction; a search cannot start there.")

@@ -24,6 +24,7 @@ from primitives.table import PRIMITIVES
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
 # The primitives of matrices that the machine for CPUs has.
 PRODUCTS = ("transpose", "row_mean", "column_mean", "flatten", "unflatten", "matmul", "orthogonalize")
+TAKEN_ON_CPUS = ("", "products")  # of `Bytecode.needs`, by the machine for CPUs, which is that of a search
 
 
 class UnsupportedError(ValueError):

@@ -92,6 +92,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
     from evosearch import directory, run
     from evosearch.api import configured
     from evosearch.behaviour import evenness, family
+    from evosearch.checks import check
     from evosearch.final import Contestant, compete
     from evosearch.search import Search
     from evosearch.workers import open_workers
@@ -99,7 +100,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
 
     began, what = time.monotonic(), ARMS[arm]
     config = configured({**what.base, **what.more}, {"seed": seed, "workers": 1})
-    run.check(config)
+    check(config)
     with tempfile.TemporaryDirectory() as folder:
         store = directory.create(Path(folder) / "run", config)
         workers = open_workers(0, "evosearch.breed:make_context", (config, None))

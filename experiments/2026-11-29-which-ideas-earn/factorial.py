@@ -68,6 +68,7 @@ def one(row: int, seed: int, trained: int) -> dict[str, Any]:
     """One search, and what its best program is worth on the selection tasks."""
     from evosearch import directory, run
     from evosearch.api import configured
+    from evosearch.checks import check
     from evosearch.contest import Entrant, contest
     from evosearch.search import Search
     from evosearch.workers import open_workers
@@ -75,7 +76,7 @@ def one(row: int, seed: int, trained: int) -> dict[str, Any]:
 
     began = time.monotonic()
     config = configured(configuration(design()[row]), {"seed": seed, "workers": 1})
-    run.check(config)
+    check(config)
     with tempfile.TemporaryDirectory() as folder:
         store = directory.create(Path(folder) / "run", config)
         workers = open_workers(0, "evosearch.breed:make_context", (config, None))

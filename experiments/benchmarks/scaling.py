@@ -39,6 +39,7 @@ from evosearch.archive import Population  # noqa: E402
 from evosearch.config import Config  # noqa: E402
 from evosearch.crew import Crew  # noqa: E402
 from evosearch.machine import this_machine  # noqa: E402
+from evosearch.parents import Parents  # noqa: E402
 from evosearch.search import Search  # noqa: E402
 from evosearch.store import Store  # noqa: E402
 from evosearch.workers import open_workers  # noqa: E402
@@ -50,7 +51,7 @@ IN_WORKERS = [
     (breed, "fingerprints", "fingerprint"),
 ]
 IN_DRIVER = [
-    (Search, "_choose", "choose parents"),
+    (Parents, "choose", "choose parents"),
     (Search, "_breed", "order: jobs of breeding"),
     (Search, "_send", "look up and order: jobs of measuring"),
     (Population, "thresholds", "hurdles"),

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from primitives.bytecode import Bytecode, UnsupportedError, compile_program
+from primitives.bytecode import TAKEN_ON_CPUS, Bytecode, UnsupportedError, compile_program
 from primitives.machines.gpu_machine import GpuMachine
-from primitives.machines.numba_machine import TAKES, NumbaMachine, most_elements
+from primitives.machines.numba_machine import NumbaMachine, most_elements
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import Oracle
 from primitives.program import Program
@@ -116,7 +116,7 @@ class Machines:
 
 def machine_for(device: str, codes: Sequence[Bytecode]) -> type[NumbaMachine | GpuMachine | TorchMachine]:
     """The quickest machine that takes these programs on a type of device."""
-    takes = TAKES if device == "cpu" else ("",)
+    takes = TAKEN_ON_CPUS if device == "cpu" else ("",)
     if any(code.needs not in takes for code in codes):
         return TorchMachine
     return NumbaMachine if device == "cpu" else GpuMachine

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from primitives.bytecode import INPUT_SLOTS, Bytecode, UnsupportedError
+from primitives.bytecode import INPUT_SLOTS, TAKEN_ON_CPUS, Bytecode, UnsupportedError
 from primitives.interpreter import as_matrix
 from primitives.kinds import TENSOR
 from primitives.machines import kernels
@@ -18,7 +18,6 @@ from primitives.roles import facts, role_of
 Array = np.ndarray[Any, Any]
 BLOCK = 1024  # elements: a handful of registers of this size stay in the first cache
 LINE = 64  # bytes: where a tensor's states begin
-TAKES = ("", "products")  # what a program may need
 
 
 def most_elements(programs: Sequence[Bytecode], shapes: Sequence[tuple[int, ...]]) -> list[int]:
@@ -50,7 +49,7 @@ class NumbaMachine:
         roles: Sequence[str] | None = None,
     ) -> None:
         for program in programs:
-            if program.needs not in TAKES:
+            if program.needs not in TAKEN_ON_CPUS:
                 raise UnsupportedError(
                     f"NumbaMachine has tensors, numbers and products of matrices, no {program.needs}; TorchMachine has."
                 )

@@ -82,7 +82,7 @@ def test_the_vocabulary_is_that_of_the_configuration(tmp_path):
     script = f"""
 from evosearch.config import ConfigError, Config, Language
 from evosearch.vocabulary import vocabulary
-from evosearch import run
+from evosearch import checks
 before = vocabulary(Language())
 assert vocabulary(Language(primitives=({str(EXAMPLE)!r},))) == (*before, "softsign", "mean_size")
 assert vocabulary(Language(max_states=1)) == before
@@ -91,7 +91,7 @@ for language, evolution in ((dict(only=("softsign",)), {{}}), ({{}}, dict(start=
     config = Config(language=Language(**language))
     config = dataclasses.replace(config, evolution=dataclasses.replace(config.evolution, **evolution))
     try:
-        run.check_language(config)
+        checks.check_language(config)
     except ConfigError as error:
         print(error)
 """

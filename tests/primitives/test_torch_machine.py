@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 
 from primitives import interpreter
-from primitives.bytecode import compile_program
+from primitives.bytecode import TAKEN_ON_CPUS, compile_program
 from primitives.machines.batch import Machines, is_plain
-from primitives.machines.numba_machine import TAKES, NumbaMachine
+from primitives.machines.numba_machine import NumbaMachine
 from primitives.machines.torch_machine import TorchMachine
 from primitives.oracles import OracleError
 from primitives.program import Program
@@ -178,7 +178,7 @@ def interpreted(program: Program, row: int) -> list[list[Any]]:
 
 
 def machines(program: Program) -> list[Any]:
-    return [TorchMachine, NumbaMachine] if compile_program(program).needs in TAKES else [TorchMachine]
+    return [TorchMachine, NumbaMachine] if compile_program(program).needs in TAKEN_ON_CPUS else [TorchMachine]
 
 
 def check(program: Program, make: Any = TorchMachine) -> None:
