@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from evosearch.archive import Archive, Entry
@@ -42,36 +43,41 @@ class Parents:
         self.skeletons = Skeletons(value, founders) if config.evolution.constants else None
 
     def choose(self, block: Block, count: int) -> None:
-        """Parents for a block: the best program where it is to be measured once more, winners of tournaments else."""
-        numbers, seed = range(block.first, block.first + count), self.config.seed
-        block.parents = block.island.population.choose(by_counters(seed, "parent", numbers))
-        if self.niches is not None:
-            for i, rng in enumerate(by_counters(seed, "niche", numbers)):
-                if rng.random() < self.config.evolution.niches:
-                    block.parents[i] = self.niches.choose(rng) or block.parents[i]
+        """Parents for a block: winners of tournaments, the best program where it is to be measured once more.
+
+        Some are the best of a niche or of a skeleton instead, where the configuration says so.
+        """
+        evolution, numbers = self.config.evolution, range(block.first, block.first + count)
+        block.parents = self._winners(block, "parent", numbers)
         block.mates = [""] * count
         if self.config.mutations.graft:
-            mates = block.island.population.choose(by_counters(seed, "mate", numbers))
-            block.mates = [entry.bred.text for entry in mates]
+            block.mates = [entry.bred.text for entry in self._winners(block, "mate", numbers)]
+        if self.niches is not None:
+            for i, rng in self._some("niche", evolution.niches, numbers):
+                block.parents[i] = self.niches.choose(rng) or block.parents[i]
         leader = self.archive.leader()
         if leader is not None and self.islands.home(leader) is block.island and self.may_buy(leader):
             block.parents[0] = block.leader = leader
         if self.skeletons is not None:
-            self._propose(block, self.skeletons, numbers)
+            for i, rng in self._some("constants", evolution.constants, numbers):
+                if i > 0 or block.leader is None:
+                    proposal = self.skeletons.propose(numbers[i], rng)
+                    block.parents[i], block.proposed[i] = proposal or (block.parents[i], "")
 
-    def _propose(self, block: Block, skeletons: Skeletons, numbers: range) -> None:
-        """Some candidates are one of the best skeletons, with other constants."""
-        for i, rng in enumerate(by_counters(self.config.seed, "constants", numbers)):
-            if rng.random() < self.config.evolution.constants and not (i == 0 and block.leader):
-                proposal = skeletons.propose(numbers[i], rng)
-                if proposal is not None:
-                    block.parents[i], block.proposed[i] = proposal
+    def _winners(self, block: Block, purpose: str, numbers: range) -> list[Entry]:
+        return block.island.population.choose(by_counters(self.config.seed, purpose, numbers))
+
+    def _some(self, purpose: str, part: float, numbers: range) -> Iterator[tuple[int, random.Random]]:
+        """Places in a block, each with the probability `part`, and its source of randomness."""
+        for i, rng in enumerate(by_counters(self.config.seed, purpose, numbers)):
+            if rng.random() < part:
+                yield i, rng
 
     def item(self, block: Block, i: int) -> Item:
         """What candidate i of a block is made of."""
         number, parent = block.first + i, block.parents[i]
-        if i in block.proposed:
-            return Item(number, block.proposed[i], whole=True)
+        if text := block.proposed.get(i):
+            return Item(number, text, whole=True)
         return Item(number, parent.bred.text, self._again(block, i), block.mates[i])
 
     def _again(self, block: Block, i: int) -> float:
