@@ -22,7 +22,7 @@ def compile_machines(proxies: Sequence[str], say: Callable[[str], None], device:
     if not missing:
         return
     own = " with your primitives" if used() else ""
-    say(f"compiling the machines{own}, on first use only (15 to 30 seconds)")
+    say(f"compiling the machines{own}, on first use only (15 to 60 seconds)")
     names = [*proxies, OWN, *used()]
     commands = [[sys.executable, "-m", "evosearch.warm", dtype, *names] for dtype in missing]
     running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
