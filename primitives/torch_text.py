@@ -26,6 +26,7 @@ from primitives.torch_numbers import COMPARISONS, comparison_in, number_text, wo
 
 Expr = str | float | Call
 LOSS = {"grad_at": "gradient", "loss_at": "value", "hvp": "product"}  # methods of the classes in torch_parts.py
+SIZES = {"1": "1", "m": "g.shape[0]", "n": "g.shape[1]", "mn": "g.numel()"}  # of a dimension of a kind
 SHARING = frozenset("transpose flatten unflatten".split())  # may give a view of their argument
 
 
@@ -135,7 +136,7 @@ class _Writer:
             template = "torch.zeros_like(g) + x" if value.number else "torch.broadcast_to(x, g.shape)"
             return self.viewed(self.shaped(template, value), kind)
         if value.number:
-            return fill("number(x)", x=value.node) if kind.single else self.shaped("torch.zeros_like(g) + x", value)
+            return fill("number(x)", x=value.node) if kind.single else self.spread(value, kind).node
         if value.fresh or kind.single or value == self.inputs[target]:
             return self.viewed(value.node, kind)
         return self.viewed(fill("copied(x)", x=value.node), kind)
@@ -295,7 +296,8 @@ class _Writer:
         """A number as a tensor of a kind; tensors as they are."""
         if not x.number or kind.single:
             return x
-        return Value(self.shaped("torch.zeros_like(g) + x", x), kind, False)
+        zeros = "torch.zeros_like(g)" if kind == TENSOR else f"g.new_zeros({SIZES[kind.rows]}, {SIZES[kind.columns]})"
+        return Value(self.shaped(f"{zeros} + x", x), kind, False)
 
     def hoisted(self, x: Value, word: str) -> Value:
         """A number that takes any computation, named before the tensors are seen if it is known then."""

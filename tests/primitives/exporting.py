@@ -66,6 +66,11 @@ SPECIMENS = {
     math = l + new_w * total_steps
     return w - lr * math, params + g, math, step + 1, torch * 0.5 + g
 ''',
+    "chosen": """def chosen(w, g, s, k, *, lr=0.1):
+    s = where(s, 1.9, lr) + 0.1 * matmul(g, transpose(g))
+    k = where(t > 1, 0.5, where(k > 0, t, row_mean(g)))
+    return w - lr * matmul(where(s > 2, 0.5, s), g) * where(k, 1.5, 2), ema(s, where(t > 1, s, lr), 0.5), k
+""",
     "unread": """def unread(w, g, n, *, lr=0.1):
     return w - lr, n + global_norm(w)
 """,
