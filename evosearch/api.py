@@ -264,7 +264,7 @@ def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, f
         found = {row.bred.fingerprint: told.score(row.measured) for row in store.rows() if row.measured}
         return {key: score for key, score in found.items() if score is not None}
     archive = archive_of(config, store, kept_references(kept).bar, None if len(fingerprints) > MOST else fingerprints)
-    return {key: entry.score for key, entry in archive.entries.items() if entry.complete}
+    return {entry.bred.fingerprint: entry.score for entry in archive.entries if entry.complete}
 
 
 def _update(text: str) -> str:

@@ -1,20 +1,23 @@
-"""What a search knows: every distinct program with its score so far, the population, and the Pareto front."""
+"""What a search knows: every distinct program with its score so far, how they rank, and the Pareto front."""
 
 from __future__ import annotations
 
-import heapq
 import math
-import random
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from evosearch.breed import Bred
-from evosearch.config import Evolution, Scoring
+from evosearch.config import Scoring
 from evosearch.evaluate import Measured
-from evosearch.lexicase import by_task, lexicase, slacks
+from evosearch.numbers import Numbers
+from evosearch.ranks import Ranks
 from evosearch.score import Baseline, Bounds, Stage, merged
 from evosearch.standing import NOWHERE, Standing, standing
+from evosearch.store import Store
+
+LATEST = 1 << 13  # entries that stay in memory anyway, some 20 MB
 
 
 @dataclass(eq=False)
@@ -52,155 +55,105 @@ class Entry:
 
 
 class Archive:
-    """All entries by fingerprint."""
+    """All entries by fingerprint.
 
-    def __init__(self, scoring: Scoring, bounds: Mapping[str, Bounds], baseline: Baseline) -> None:
-        self.scoring, self.bounds, self.baseline = scoring, bounds, baseline
-        self.entries: dict[str, Entry] = {}
-        self.complete: list[Entry] = []  # those that passed every hurdle, as they came
-        self._leaders: list[tuple[tuple[float, int, int, float, int], Entry]] = []  # a heap, with places of the past
+    With a store only the latest stay in memory, and those that somebody else holds; older ones are read from there
+    again when they are asked for, and are what they were. So who changes an entry holds it until that is committed.
+    """
+
+    def __init__(
+        self,
+        scoring: Scoring,
+        bounds: Mapping[str, Bounds],
+        baseline: Baseline,
+        store: Store | None = None,
+        latest: int = LATEST,
+    ) -> None:
+        self.scoring, self.bounds, self.baseline, self.store = scoring, bounds, baseline, store
+        self.entries: deque[Entry] = deque(maxlen=None if store is None else latest)  # as they came
+        self.ranks = Ranks()  # of those that passed every hurdle
+        self._alive: WeakValueDictionary[int, Entry] = WeakValueDictionary()  # by number
+        self._numbers = Numbers()  # by fingerprint
+        self._again: dict[int, list[int]] = {}  # by number, those of candidates that it was measured with once more
+        self._leader: Entry | None = None
 
     def add(self, bred: Bred, measured: Measured) -> Entry:
         """Enter a program that was measured for the first time."""
-        entry = self.entries[bred.fingerprint] = Entry(bred, measured.status, measured.reason)
+        entry = self._entry(bred, measured)
+        self.entries.append(entry)
+        self._numbers.put(_key(bred.fingerprint), bred.number)
+        self._rank(entry)
+        return entry
+
+    def more(self, entry: Entry, measured: Measured, number: int) -> None:
+        """Candidate `number` was this program once more, on fresh seeds: the score is over all seeds spent."""
+        self._again.setdefault(entry.bred.number, []).append(number)
+        self._merge(entry, measured)
+        self._rank(entry)
+
+    def find(self, fingerprint: str) -> Entry | None:
+        """The entry of a fingerprint, or None; a program without one was refused."""
+        number = self._numbers.get(_key(fingerprint)) if fingerprint else None
+        return None if number is None else self._of(number)
+
+    def ranking(self) -> Iterator[Entry]:
+        """The entries that passed every hurdle, the most believable first; of equals, the simpler."""
+        return map(self._of, self.ranks.order())
+
+    def leader(self) -> Entry | None:
+        """The first of them."""
+        number = self.ranks.leader()
+        if number is not None and (self._leader is None or self._leader.bred.number != number):
+            self._leader = self._of(number)
+        return self._leader
+
+    def front(self) -> list[Entry]:
+        """The Pareto front: no other complete entry is as good in score, length, states and cost, and better in one."""
+        return list(map(self._of, self.ranks.front()))
+
+    def _of(self, number: int) -> Entry:
+        entry = self._alive.get(number)
+        return self._recalled(number) if entry is None else entry
+
+    def _recalled(self, number: int) -> Entry:
+        """An entry as it was before it was let go."""
+        first, *again = [self._row(n) for n in (number, *self._again.get(number, ()))]
+        entry = self._entry(*first)
+        for _, measured in again:
+            entry.scheduled += self.scoring.seeds
+            self._merge(entry, measured)
+        return entry
+
+    def _row(self, number: int) -> tuple[Bred, Measured]:
+        row = None if self.store is None else self.store.row(number)
+        assert row is not None
+        assert row.measured is not None
+        return row.bred, row.measured
+
+    def _entry(self, bred: Bred, measured: Measured) -> Entry:
+        entry = self._alive[bred.number] = Entry(bred, measured.status, measured.reason)
         entry.scheduled = self.scoring.seeds
         entry.full = {stage.proxy: stage for stage in measured.stages if stage.kind == "full"}
         self._place(entry, measured.standing or standing(measured.stages, self.baseline, self.bounds))
-        if entry.complete:
-            self.complete.append(entry)
-            self._rise(entry)
         return entry
 
-    def more(self, entry: Entry, measured: Measured) -> None:
-        """Add trainings on fresh seeds: the score is over all seeds spent."""
-        for stage in measured.stages:
-            entry.full[stage.proxy] = merged([entry.full[stage.proxy], stage])
-        self._place(entry, standing(list(entry.full.values()), self.baseline, self.bounds, entry.standing))
-        if entry.complete:
-            self._rise(entry)
+    def _merge(self, entry: Entry, measured: Measured) -> None:
+        if measured.status == "ok":
+            for stage in measured.stages:
+                entry.full[stage.proxy] = merged([entry.full[stage.proxy], stage])
+            self._place(entry, standing(list(entry.full.values()), self.baseline, self.bounds, entry.standing))
 
     def _place(self, entry: Entry, place: Standing) -> None:
         entry.standing = place
         if entry.status == "ok":
             entry.score, entry.believed = place.score, place.believed
 
-    def _rise(self, entry: Entry) -> None:
-        heapq.heappush(self._leaders, (_rank(entry), entry))
-
-    def ranking(self) -> list[Entry]:
-        """The entries that passed every hurdle, the most believable first; of equals, the simpler."""
-        return sorted(self.complete, key=_rank)
-
-    def leader(self) -> Entry | None:
-        """The first of them. Places that are no longer an entry's own are dropped as they come up."""
-        while self._leaders and self._leaders[0][0] != _rank(self._leaders[0][1]):
-            heapq.heappop(self._leaders)
-        return self._leaders[0][1] if self._leaders else None
-
-    def front(self) -> list[Entry]:
-        """The Pareto front: no other complete entry is as good in score, length, states and cost, and better in one."""
-        front: list[Entry] = []
-        for entry in self.ranking():
+    def _rank(self, entry: Entry) -> None:
+        if entry.complete:
             b = entry.bred
-            rivals = (r.bred for r in front)
-            if not any(r.length <= b.length and r.states <= b.states and r.cost <= b.cost for r in rivals):
-                front.append(entry)
-        return front
+            self.ranks.set(b.number, entry.believed, b.length, b.states, b.cost)
 
 
-def _rank(entry: Entry) -> tuple[float, int, int, float, int]:
-    bred = entry.bred
-    return -entry.believed, bred.length, bred.states, bred.cost, bred.number
-
-
-class Population:
-    """Regularized evolution: tournaments choose, the oldest goes."""
-
-    def __init__(self, evolution: Evolution, founders: Iterable[Entry]) -> None:
-        self.evolution = evolution
-        self.members: deque[Entry] = deque()
-        self.copies: Counter[str] = Counter()
-        self.exempt = {entry.bred.fingerprint for entry in founders}
-        self.cap = max(1, round(evolution.copies * evolution.population))
-
-    def refill(self, entries: Sequence[Entry]) -> None:
-        """Start afresh with copies of some entries in equal parts."""
-        self.members.clear()
-        self.copies.clear()
-        for i in range(self.evolution.population):
-            self._push(entries[i % len(entries)])
-
-    def add(self, entry: Entry) -> bool:
-        """A child enters and the oldest goes; not where its fingerprint has its share of copies already."""
-        key = entry.bred.fingerprint
-        if not math.isfinite(entry.score) or (self.copies[key] >= self.cap and key not in self.exempt):
-            return False
-        self._push(entry)
-        if len(self.members) > self.evolution.population:
-            self.copies[self.members.popleft().bred.fingerprint] -= 1
-        return True
-
-    def choose(self, draws: Iterable[random.Random]) -> list[Entry]:
-        """For each source of randomness the winner of a tournament, by believed score less its prices.
-
-        Or, with the probability `lexicase`, the best by this of those that stay in lexicase selection over tasks.
-        """
-        members = list(self.members)
-        values = [self.value(entry) for entry in members]
-        if self.evolution.lexicase:
-            return self._choose_over_tasks(members, values, draws)
-        count, bits, rounds = len(members), len(members).bit_length(), range(self.evolution.tournament)
-        return [members[max([_below(count, bits, rng) for _ in rounds], key=values.__getitem__)] for rng in draws]
-
-    def _choose_over_tasks(
-        self, members: Sequence[Entry], values: Sequence[float], draws: Iterable[random.Random]
-    ) -> list[Entry]:
-        scores = by_task([entry.scores for entry in members])
-        slack, count, chosen = slacks(scores), len(members), list[Entry]()
-        for rng in draws:
-            over_tasks = rng.random() < self.evolution.lexicase
-            drawn = [_below(count, count.bit_length(), rng) for _ in range(self.evolution.tournament)]
-            places = lexicase(scores, slack, rng) if over_tasks else drawn
-            chosen.append(members[max(places, key=values.__getitem__)])
-        return chosen
-
-    def value(self, entry: Entry) -> float:
-        """What tournaments compare."""
-        bred, prices = entry.bred, self.evolution
-        price = prices.length_price * bred.length + prices.state_price * bred.states + prices.cost_price * bred.cost
-        return entry.believed - price
-
-    def best(self, count: int) -> list[Entry]:
-        """The best distinct members, of equals the older."""
-        return sorted(dict.fromkeys(self.members), key=lambda entry: (-self.value(entry), entry.bred.number))[:count]
-
-    def thresholds(self, scoring: Scoring) -> dict[tuple[str, str], float]:
-        """What the hurdles ask for: a quantile of the members' scores at each stage, less a margin."""
-        members = [entry.standing.scores for entry in self.members]
-        stages = set[tuple[str, str]]().union(*members)
-        by_stage = {stage: [scores[stage] for scores in members if stage in scores] for stage in stages}
-        return {stage: quantile(scores, scoring.hurdle) - scoring.margin for stage, scores in by_stage.items()}
-
-    def quantile(self, part: float) -> float:
-        """A quantile of what is believed of the members."""
-        return quantile([entry.believed for entry in self.members], part)
-
-    def _push(self, entry: Entry) -> None:
-        self.members.append(entry)
-        self.copies[entry.bred.fingerprint] += 1
-
-
-def _below(count: int, bits: int, rng: random.Random) -> int:
-    """A place below `count`, a number of so many bits: `rng.randrange(count)`, at a third of its time."""
-    while (place := rng.getrandbits(bits)) >= count:
-        pass
-    return place
-
-
-def quantile(values: list[float], part: float) -> float:
-    """NumPy's, between neighbours in proportion, to the last bit; its own takes longer than all else here."""
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * part
-    below = min(int(place), len(ordered) - 1)
-    low, high, share = ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below
-    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+def _key(fingerprint: str) -> int:
+    """A fingerprint is 64 bits in hexadecimal."""
+    return int(fingerprint, 16) or 1

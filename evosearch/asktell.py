@@ -151,7 +151,7 @@ class AskTell:
         measured = told.failed(failure) if failure else told.scored(float(score or 0.0), exponent)
         self._told(number, measured)
         self._note([Row(one.bred, one.parent, False, measured)], {"told": number})
-        if self.archive.leader() is self.archive.entries[one.bred.fingerprint]:
+        if self.archive.leader() is self.archive.find(one.bred.fingerprint):
             told.write_best(self.path, self.archive, self.config)
 
     @property
@@ -201,7 +201,7 @@ class AskTell:
         if fresh:
             self.open[bred.number] = one
             self.met.add(bred.fingerprint)
-        elif bred.status == "ok" and (entry := self.archive.entries.get(bred.fingerprint)) is not None:
+        elif bred.status == "ok" and (entry := self.archive.find(bred.fingerprint)) is not None:
             islands.of(block).population.add(entry)
         self.next += 1
         if self.next % size == 0:
@@ -217,7 +217,7 @@ class AskTell:
             island.population.add(entry)
             island.note(entry, self.next)
         elif not self.starts and not self.open:
-            founders = sorted(self.archive.entries.values(), key=lambda entry: -entry.bred.number)
+            founders = sorted(self.archive.entries, key=lambda entry: -entry.bred.number)
             self.islands = Islands(self.config.evolution, founders)
 
     def _note(self, rows: list[Row], event: Mapping[str, Any]) -> None:

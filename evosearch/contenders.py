@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import proxies
 from evosearch.archive import Archive
@@ -46,8 +47,8 @@ def archive_of(config: Config, store: Store, bar: Baseline, only: Collection[str
             continue
         if not row.known:
             archive.add(row.bred, row.measured)
-        elif row.measured.status == "ok":
-            archive.more(archive.entries[row.bred.fingerprint], row.measured)
+        elif (entry := archive.find(row.bred.fingerprint)) is not None:
+            archive.more(entry, row.measured, row.bred.number)
     return archive
 
 
@@ -71,5 +72,5 @@ def controls(references: References, starts: Iterable[str], store: Store, at_ran
     for name, (bred, _) in zip(starts, store.founders(), strict=True):
         if name not in BARS:
             found.append(Contender(f"the start, {name}", bred.text, ()))
-    lucky = [entry for entry in at_random.ranking() if entry.bred.number >= 0][:1]
+    lucky = list(islice((entry for entry in at_random.ranking() if entry.bred.number >= 0), 1))
     return [*found, *(Contender("best at random", entry.bred.text, ()) for entry in lucky)]

@@ -133,7 +133,7 @@ def _of_row(config: Config, store: Store, number: int) -> Found:
         archive = archive_of(config, store, bar, {row.bred.fingerprint})
     except TaskError as error:
         return replace(bare, reason=str(error).rstrip("."))
-    entry = archive.entries.get(row.bred.fingerprint)
+    entry = archive.find(row.bred.fingerprint)
     if entry is None:
         return bare
     return replace(of_entry(entry, archive, config, began), number=number, text=row.bred.text)

@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evosearch.archive import Entry, Population
+from evosearch.archive import Entry
 from evosearch.config import Evolution
+from evosearch.population import Population
 
 
 @dataclass(eq=False)

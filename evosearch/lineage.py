@@ -76,7 +76,7 @@ def _scores(config: Config, store: Store, fingerprints: set[str]) -> dict[str, f
         archive = archive_of(config, store, kept_references(kept).bar, fingerprints)
     except TaskError:
         return {}
-    return {key: entry.score for key, entry in archive.entries.items() if entry.complete}
+    return {entry.bred.fingerprint: entry.score for entry in archive.entries if entry.complete}
 
 
 def _number(directory: Path, which: str) -> int | None:

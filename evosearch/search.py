@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import proxies
-from evosearch.archive import Archive, Entry
+from evosearch.archive import LATEST, Archive, Entry
 from evosearch.breed import Bred
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
@@ -54,7 +54,8 @@ class Search:
     ) -> None:
         self.config, self.store, self.workers = config, store, workers
         bounds = {name: proxies.get(name).bounds for name in config.proxies}
-        self.archive = Archive(config.scoring, bounds, baseline)
+        latest = max(LATEST, 2 * config.evolution.block)
+        self.archive = Archive(config.scoring, bounds, baseline, store, latest)
         self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
         self.islands = Islands(config.evolution, self.founders)
         self.parents = Parents(config, self.archive, self.islands, self.founders)
@@ -63,7 +64,7 @@ class Search:
         self.jobs: dict[int, tuple[Block, list[int], str]] = {}
         self.tickets = 0
         self.stored = store.count()
-        self.met: set[str] = set(self.archive.entries)  # fingerprints, those under way included
+        self.under_way: set[str] = set()  # fingerprints of new programs that are not committed yet
         self.driver_seconds = self.idle_seconds = 0.0  # at work, and waiting for workers
 
     def run(self, programs: int, stop: Callable[[], bool], watch: Callable[[Search], None]) -> None:
@@ -124,22 +125,23 @@ class Search:
         """What is to be measured for candidate i of a block: a new program, a known one on more seeds, or nothing."""
         bred = block.bred[i]
         assert bred is not None
-        known = bred.status == "ok" and bred.fingerprint in self.met
+        entry = self.archive.find(bred.fingerprint) if bred.status == "ok" else None
+        known = entry is not None or bred.fingerprint in self.under_way
         block.known.append(known)
         if bred.status != "ok":
             return None
-        self.met.add(bred.fingerprint)
-        entry = self.archive.entries.get(bred.fingerprint)
+        if not known:
+            self.under_way.add(bred.fingerprint)
         if i in block.rows:
             block.measured[i] = block.rows[i].measured
-            if known and entry is not None and block.measured[i] is not None:
-                entry.scheduled += self.config.scoring.seeds
+            if entry is not None and block.measured[i] is not None:
+                self._bought(block, entry)
             return None
         if not known:
             return self._new(bred, block.parents[i], group)
         if entry is None or not self.parents.may_buy(entry) or entry.believed < worth:
             return None
-        return self._more(entry)
+        return self._more(block, entry)
 
     def _new(self, bred: Bred, parent: Entry, group: int) -> Candidate:
         """A new program, to be looked for around its parent's learning rates, shifted as its updates are larger."""
@@ -150,12 +152,17 @@ class Search:
             centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
         return Candidate(bred.text, self._seeds(group), centres, bred.responses)
 
-    def _more(self, entry: Entry) -> Candidate:
+    def _bought(self, block: Block, entry: Entry) -> None:
+        """Count the seeds of a known program that are measured with this block."""
+        entry.scheduled += self.config.scoring.seeds
+        block.bought.append(entry)
+
+    def _more(self, block: Block, entry: Entry) -> Candidate:
         """A known program on the next seeds of the pool after those that it has bought."""
         n = self.config.scoring.seeds
         first = next(iter(entry.full.values())).seeds[0] // n
         group = (first + entry.scheduled // n) % (self.config.scoring.seed_pool // n)
-        entry.scheduled += n
+        self._bought(block, entry)
         grids = {proxy: stage.exponents for proxy, stage in entry.full.items()}
         return Candidate(entry.bred.text, self._seeds(group), grids=grids)
 
@@ -189,12 +196,14 @@ class Search:
             return None
         if known:
             tally.hits += 1
-            entry = self.archive.entries[bred.fingerprint]
-            if measured is not None and measured.status == "ok":
-                self.archive.more(entry, measured)
+            entry = self.archive.find(bred.fingerprint)
+            assert entry is not None
+            if measured is not None:
+                self.archive.more(entry, measured, bred.number)
         else:
             assert measured is not None
             tally.trained += 1
+            self.under_way.discard(bred.fingerprint)
             entry = self.archive.add(bred, measured)
             if measured.status != "ok":
                 tally.refused[measured.status] = tally.refused.get(measured.status, 0) + 1

@@ -116,8 +116,8 @@ class Looking:
             assert row.measured is not None
             if not row.known:
                 archive.add(row.bred, _full(row.measured))
-            elif row.bred.fingerprint in archive.entries:
-                archive.more(archive.entries[row.bred.fingerprint], row.measured)
+            elif (entry := archive.find(row.bred.fingerprint)) is not None:
+                archive.more(entry, row.measured, row.bred.number)
         self.course.note((last + 1) * block, archive.leader() if last >= 0 else None)
 
     def _since(self, store: Store, session: Any) -> tuple[float, float] | None:

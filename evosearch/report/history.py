@@ -1,16 +1,16 @@
-"""The course of a search in one pass over its store, which keeps of each program only what ranks it."""
+"""The course of a search in one pass over its store."""
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import proxies
 from evosearch.archive import Archive, Entry
+from evosearch.breed import Bred
 from evosearch.config import Config
 from evosearch.evaluate import Measured
 from evosearch.measure import rate
@@ -20,11 +20,11 @@ from evosearch.store import Row, Store
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 TOLD = 25_000  # candidates between two lines of progress
 MOST_REASONS = 200  # different ones that are counted
-Rank = tuple[float, int, int, float, int]
+LATEST = 1 << 10  # programs that stay in memory
 
 
 class Known(NamedTuple):
-    """What is kept of a program that passed every hurdle; the score is over all seeds spent on it."""
+    """A program that passed every hurdle; the score is over all seeds spent on it."""
 
     number: int
     score: float
@@ -34,11 +34,6 @@ class Known(NamedTuple):
     states: int
     cost: float
     exponents: tuple[int, ...]  # of the best learning rate, by task
-
-    @property
-    def rank(self) -> Rank:
-        """The lower the better, as a search ranks programs."""
-        return -self.believed, self.length, self.states, self.cost, self.number
 
     @property
     def name(self) -> str:
@@ -96,7 +91,7 @@ def history(store: Store, config: Config, bar: Baseline, say: Callable[[str], No
     """Read a store from the first row to the last; TaskError where a task of the run is not there any more."""
     course, count = _Course(store, config, bar), store.count()
     for bred, measured in store.founders():
-        course.start(Row(bred, None, False, measured))
+        course.start(bred, measured)
     for i, row in enumerate(store.rows(0)):
         if i and i % TOLD == 0:
             say(f"read {i:,} of {count:,} candidates")
@@ -105,27 +100,22 @@ def history(store: Store, config: Config, bar: Baseline, say: Callable[[str], No
 
 
 class _Course:
-    """A search as it is read. Programs measured more than once keep all their losses, others are ranked and let go."""
+    """A search as it is read, by what it would know itself of the programs that passed every hurdle."""
 
     def __init__(self, store: Store, config: Config, bar: Baseline) -> None:
-        self.store, self.tasks = store, config.proxies
-        self.scoring, self.bar = config.scoring, bar
-        self.bounds = {name: proxies.get(name).bounds for name in config.proxies}
-        self.again: dict[str, Entry] = {}  # programs measured more than once
-        self.known: dict[str, Known] = {}
-        self.ranked: list[tuple[Rank, str]] = []  # a heap, with places that are not true any more
+        self.tasks = config.proxies
+        bounds = {name: proxies.get(name).bounds for name in config.proxies}
+        self.archive = Archive(config.scoring, bounds, bar, store, LATEST)
+        self.starts: list[Entry] = []
         self.counts: Counter[str] = Counter()
         self.reasons: dict[str, Counter[str]] = {}
         self.hurdles: Counter[str] = Counter()
-        self.starts: list[str] = []
         self.moments: list[Moment] = []
 
-    def start(self, row: Row) -> None:
+    def start(self, bred: Bred, measured: Measured) -> None:
         """A starting program."""
-        if row.measured is not None:
-            self._new(row, row.measured)
-            self.starts.append(row.bred.fingerprint)
-            self._look(0)
+        self.starts.append(self.archive.add(bred, measured))
+        self._look(0)
 
     def take(self, row: Row) -> None:
         """The next candidate."""
@@ -135,9 +125,9 @@ class _Course:
             self._refuse(bred.status, bred.reason)
         elif row.known:
             self.counts["hits"] += 1
-            if measured is not None and measured.status == "ok" and bred.fingerprint in self.known:
-                self.counts["again"] += 1
-                self._more(bred.fingerprint, measured)
+            if measured is not None and (entry := self.archive.find(bred.fingerprint)) is not None:
+                self.counts["again"] += measured.status == "ok"
+                self.archive.more(entry, measured, bred.number)
         elif measured is not None:
             self.counts["trained"] += 1
             if measured.status != "ok":
@@ -146,7 +136,7 @@ class _Course:
                 self.hurdles[measured.reason] += 1
             else:
                 self.counts["passed"] += 1
-                self._new(row, measured)
+                self.archive.add(bred, measured)
         self._look(bred.number + 1)
 
     def history(self) -> History:
@@ -159,35 +149,14 @@ class _Course:
             **{key: self.counts[key] for key in ("generated", "hits", "trained", "again", "passed")},
             refused=refused,
             hurdles=dict(self.hurdles.most_common()),
-            starts=tuple(self.known[key] for key in self.starts if key in self.known),
+            starts=tuple(self._known(entry) for entry in self.starts if entry.complete),
             moments=thinned(self.moments),
-            front=_front(self.known.values()),
+            front=tuple(map(self._known, self.archive.front())),
         )
 
-    def _new(self, row: Row, measured: Measured) -> None:
-        self._rank(self._archive().add(row.bred, _full(measured)))
-
-    def _more(self, fingerprint: str, measured: Measured) -> None:
-        if fingerprint not in self.again:
-            first = self.store.row(self.known[fingerprint].number)
-            assert first is not None
-            assert first.measured is not None
-            self.again[fingerprint] = self._archive().add(first.bred, _full(first.measured))
-        entry = self.again[fingerprint]
-        self._archive().more(entry, measured)
-        self._rank(entry)
-
-    def _archive(self) -> Archive:
-        """One that forgets at once what it is told."""
-        return Archive(self.scoring, self.bounds, self.bar)
-
-    def _rank(self, entry: Entry) -> None:
-        if not entry.complete:
-            return
+    def _known(self, entry: Entry) -> Known:
         b, exponents = entry.bred, tuple(entry.exponents[task] for task in self.tasks)
-        known = Known(b.number, entry.score, entry.believed, entry.seeds, b.length, b.states, b.cost, exponents)
-        self.known[b.fingerprint] = known
-        heapq.heappush(self.ranked, (known.rank, b.fingerprint))
+        return Known(b.number, entry.score, entry.believed, entry.seeds, b.length, b.states, b.cost, exponents)
 
     def _refuse(self, status: str, reason: str) -> None:
         some = self.reasons.setdefault(status, Counter())
@@ -196,27 +165,9 @@ class _Course:
 
     def _look(self, candidates: int) -> None:
         """Note who is best now, where that has changed."""
-        while self.ranked and self.known[self.ranked[0][1]].rank != self.ranked[0][0]:
-            heapq.heappop(self.ranked)
-        if not self.ranked:
-            return
-        best = self.known[self.ranked[0][1]]
-        if not self.moments or self.moments[-1][1:] != (best.number, best.score):
-            self.moments.append(Moment(candidates, best.number, best.score))
-
-
-def _full(measured: Measured) -> Measured:
-    """Only the full trainings, from which score and rates of a program follow that passed every hurdle."""
-    return Measured(tuple(s for s in measured.stages if s.kind == "full"), measured.status, measured.reason)
-
-
-def _front(known: Iterable[Known]) -> tuple[Known, ...]:
-    """The Pareto front, as Archive.front has it."""
-    front: list[Known] = []
-    for one in sorted(known, key=lambda k: k.rank):
-        if not any(r.length <= one.length and r.states <= one.states and r.cost <= one.cost for r in front):
-            front.append(one)
-    return tuple(front)
+        best = self.archive.leader()
+        if best is not None and (not self.moments or self.moments[-1][1:] != (best.bred.number, best.score)):
+            self.moments.append(Moment(candidates, best.bred.number, best.score))
 
 
 def thinned(moments: Sequence[Moment], most: int = 240) -> tuple[Moment, ...]:

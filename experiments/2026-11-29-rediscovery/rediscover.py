@@ -64,7 +64,7 @@ class Arrival:
     """Watches a search for programs of a family: the first met, and the first that is better than the bar."""
 
     def __init__(self, arm: Arm, until: float) -> None:
-        self.arm, self.until, self.seen = arm, until, 0
+        self.arm, self.until, self.seen = arm, until, -1
         self.met: dict[str, Any] | None = None
         self.best: Any = None  # the entry that arrived
 
@@ -73,8 +73,8 @@ class Arrival:
         from evosearch.behaviour import LIKE, likeness
         from primitives.text import parse
 
-        complete = search.archive.complete
-        new, self.seen = complete[self.seen :], len(complete)
+        new = [entry for entry in search.archive.entries if entry.complete and entry.bred.number > self.seen]
+        self.seen = search.archive.entries[-1].bred.number
         programs = [parse(entry.bred.text) for entry in new]
         for entry, cosines in zip(new, likeness(programs, self.arm.memory), strict=True):
             if cosines[self.arm.family] >= LIKE:

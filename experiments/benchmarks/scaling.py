@@ -35,11 +35,11 @@ from simulated import BREED, EVALUATE, MAKE_CONTEXT, AtOnce, Clock, Pretended, T
 
 import proxies  # noqa: E402
 from evosearch import breed, mutate  # noqa: E402
-from evosearch.archive import Population  # noqa: E402
 from evosearch.config import Config  # noqa: E402
 from evosearch.crew import Crew  # noqa: E402
 from evosearch.machine import this_machine  # noqa: E402
 from evosearch.parents import Parents  # noqa: E402
+from evosearch.population import Population  # noqa: E402
 from evosearch.search import Search  # noqa: E402
 from evosearch.store import Store  # noqa: E402
 from evosearch.workers import open_workers  # noqa: E402

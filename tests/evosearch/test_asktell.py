@@ -108,7 +108,7 @@ def test_the_directory_is_one_of_a_run(tmp_path: Path, capsys: pytest.CaptureFix
         for _ in range(3):
             answered(loop, loop.ask(6))
         best, run = loop.best, loop.run
-        assert loop.run.front[0].score == pytest.approx(max(e.score for e in loop.archive.complete), abs=1e-4)
+        assert loop.run.front[0].score == pytest.approx(max(e.score for e in loop.archive.entries), abs=1e-4)
     assert evosearch.open_run(place).best == best == evosearch.load(f"{place}:best")
     scores = {row["text"]: row["score"] for row in run.rows() if row["score"] is not None and not row["known"]}
     assert scores == {text: merit(text) for text in scores}

@@ -117,7 +117,7 @@ def test_a_programs_descent_shows_the_scores_of_the_search(here, capsys):
     record = json.loads(printed(capsys, "run:best", "--json"))
     assert record["lineage"][-1]["number"] == best.bred.number
     for step in record["lineage"]:
-        [entry] = [e for e in archive.entries.values() if e.bred.number == step["number"]] or [None]
+        [entry] = [e for e in archive.entries if e.bred.number == step["number"]] or [None]
         if entry is not None and entry.complete:
             assert step["score"] == pytest.approx(entry.score)
     assert f"score {best.score:+.3f}" in printed(capsys, "run:best")

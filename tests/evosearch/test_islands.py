@@ -24,7 +24,7 @@ def entry(number: int, score: float) -> Entry:
     seeds = dict.fromkeys(range(2), 0.0)
     baseline = Baseline("", 0.1, {}, {"digits": {"full": seeds}})
     losses = ((math.exp(-score),),) * 2
-    made = Bred(number, f"text {number}", "insert", f"key {number}")
+    made = Bred(number, f"text {number}", "insert", f"{number + 1000:016x}")
     stages = (Stage("digits", "full", (0, 1), (0,), losses),)
     return Archive(Scoring(seeds=2), {"digits": (1e-3, 1e3)}, baseline).add(made, Measured(stages))
 

@@ -198,7 +198,7 @@ def test_one_pass_over_the_store_finds_what_the_search_knows(tmp_path, again):
     tally = result.search.tally
     assert (found.generated, found.trained, found.hits) == (tally.generated, tally.trained, tally.hits)
     assert {status: r.count for status, r in found.refused.items()} == tally.refused
-    assert found.passed == sum(entry.bred.number >= 0 for entry in archive.complete)
+    assert found.passed == sum(entry.bred.number >= 0 for entry in archive.ranking())
     assert found.moments[0].candidates == 0
     assert found.moments[-1][1:] == (archive.front()[0].bred.number, archive.front()[0].score)
 

@@ -50,7 +50,7 @@ def test_the_search_found_trained_and_bought_seeds(whole):
     assert tally.generated == SMALL.programs
     assert tally.trained > 10
     assert tally.hits > 0
-    assert any(entry.seeds > SMALL.scoring.seeds for entry in whole.search.archive.entries.values())
+    assert any(entry.seeds > SMALL.scoring.seeds for entry in whole.search.archive.entries)
     assert {line.name for line in whole.lines[:3]} == {"adamw, tuned", "nadamw, tuned", "lion, tuned"}
     assert whole.lines[0].score == 0
 
