@@ -25,6 +25,7 @@ from evosearch.store import Row, Store
 from evosearch.workers import Done, InProcess, Job
 
 MAKE_CONTEXT = "evosearch.breed:make_context"
+ODD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: laps on the tape get fingerprints that are far apart
 BREED, EVALUATE = "evosearch.breed:breed", "evosearch.evaluate:evaluate"
 
 
@@ -115,8 +116,10 @@ class Answers:
     def bred(self, number: int) -> Bred:
         lap, place = divmod(number, len(self.tape.bred))
         bred = self.tape.bred[place]
-        again = f"{bred.fingerprint}.{lap}" if lap and bred.fingerprint not in self.always else bred.fingerprint
-        return replace(bred, number=number, fingerprint=again)
+        if not lap or not bred.fingerprint or bred.fingerprint in self.always:
+            return replace(bred, number=number)
+        other = (int(bred.fingerprint, 16) + lap * ODD) % 2**64
+        return replace(bred, number=number, fingerprint=f"{other:016x}")
 
     def measured(self, item: Candidate) -> Measured:
         known = self.tape.measured
