@@ -86,6 +86,7 @@ class Scoring:
     seed_pool: int = 32  # training seeds there are; the baseline is measured on each
     hurdle: float = 0.6  # quantile of the population's scores that the next stage asks for
     margin: float = 0.02  # less this
+    halving: float = 0.0  # part of the latest candidates at each stage that goes on; 0: by the hurdle instead
     worth: float = 0.75  # quantile of the population from which on a program that is met again buys seeds
     oddness: bool = True  # refuse programs that treat (w, g) and (-w, -g) differently
     gradient_scale: bool = True  # refuse programs that lose when gradients are 100 times larger or smaller
@@ -177,6 +178,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "scoring.seed_pool": (1, 1e6),
     "scoring.hurdle": (0, 1),
     "scoring.margin": (-inf, inf),
+    "scoring.halving": (0, 1),
     "scoring.worth": (0, 1),
     "scoring.scale_loss": (0, inf),
     "scoring.batch": (1, inf),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from evosearch.archive import Entry
 from evosearch.config import Evolution, Scoring
 from evosearch.lexicase import by_task, lexicase, slacks
+
+ENOUGH = 16  # scores at a stage, from which on a part of them is known
 
 
 class Population:
@@ -19,6 +21,7 @@ class Population:
         self.evolution = evolution
         self.members: deque[Entry] = deque()
         self.copies: Counter[str] = Counter()
+        self.latest: deque[Mapping[tuple[str, str], float]] = deque(maxlen=evolution.population)  # scores by stage
         self.exempt = {entry.bred.fingerprint for entry in founders}
         self.cap = max(1, round(evolution.copies * evolution.population))
 
@@ -38,6 +41,10 @@ class Population:
         if len(self.members) > self.evolution.population:
             self.copies[self.members.popleft().bred.fingerprint] -= 1
         return True
+
+    def note(self, entry: Entry) -> None:
+        """A program that was measured for the first time, member or not."""
+        self.latest.append(entry.standing.scores)
 
     def choose(self, draws: Iterable[random.Random]) -> list[Entry]:
         """For each source of randomness the winner of a tournament, by believed score less its prices.
@@ -74,10 +81,15 @@ class Population:
         return sorted(dict.fromkeys(self.members), key=lambda entry: (-self.value(entry), entry.bred.number))[:count]
 
     def thresholds(self, scoring: Scoring) -> dict[tuple[str, str], float]:
-        """What the hurdles ask for: a quantile of the members' scores at each stage, less a margin."""
-        members = [entry.standing.scores for entry in self.members]
-        stages = set[tuple[str, str]]().union(*members)
-        by_stage = {stage: [scores[stage] for scores in members if stage in scores] for stage in stages}
+        """What the hurdles ask for at each stage: a quantile of the members' scores there, less a margin.
+
+        Or of the latest candidates that came there, so that a part of them goes on: asynchronous successive halving (Li
+        et al. 2018, arXiv:1810.05934) over the stages, which differ in steps, seeds and tasks.
+        """
+        if scoring.halving:
+            by_stage = _by_stage(self.latest)
+            return {s: quantile(x, 1 - scoring.halving) for s, x in by_stage.items() if len(x) >= ENOUGH}
+        by_stage = _by_stage(entry.standing.scores for entry in self.members)
         return {stage: quantile(scores, scoring.hurdle) - scoring.margin for stage, scores in by_stage.items()}
 
     def quantile(self, part: float) -> float:
@@ -87,6 +99,15 @@ class Population:
     def _push(self, entry: Entry) -> None:
         self.members.append(entry)
         self.copies[entry.bred.fingerprint] += 1
+
+
+def _by_stage(measured: Iterable[Mapping[tuple[str, str], float]]) -> dict[tuple[str, str], list[float]]:
+    """The scores of programs at each stage to which they came."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for scores in measured:
+        for stage, score in scores.items():
+            found.setdefault(stage, []).append(score)
+    return found
 
 
 def _below(count: int, bits: int, rng: random.Random) -> int:

@@ -212,6 +212,7 @@ class Search:
             tally.trained += 1
             self.under_way.discard(bred.fingerprint)
             entry = self.archive.add(bred, measured)
+            island.population.note(entry)
             if measured.status != "ok":
                 tally.refused[measured.status] = tally.refused.get(measured.status, 0) + 1
         island.population.add(entry)

@@ -17,6 +17,7 @@ pin_environment()
 
 import argparse  # noqa: E402 (threads are pinned before torch is imported)
 import json  # noqa: E402
+import math  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
@@ -33,6 +34,7 @@ ORTHOGONAL: dict[str, Any] = {  # five Newton-Schulz steps cost 300 additions: a
     "language": {"also": ("newton_schulz",), "max_cost": 500.0},
     "evolution": {"cost_price": 0.0},
 }
+PRODUCTS = {**ORTHOGONAL, "language": {"also": ("matmul", "transpose"), "max_cost": 500.0}}
 SIGN: dict[str, Any] = {"proxies": ("digits_narrow",)}
 AT_RANDOM = {"tournament": 1, "restart_after": 10**9}  # parents without regard to their scores
 CONSTANTS = {"insert": 0.0, "delete": 0.0, "change": 0.0}  # AdamW's own constants are all that changes
@@ -54,6 +56,7 @@ ARMS = {
         "orthogonal", MOMENTUM, ORTHOGONAL, {"evolution": {**ORTHOGONAL["evolution"], **AT_RANDOM}}
     ),
     "orthogonal, constants only": Arm("orthogonal", MOMENTUM, ORTHOGONAL, {"mutations": CONSTANTS}),
+    "orthogonal, by products of matrices": Arm("orthogonal", MOMENTUM, PRODUCTS),
     "sign": Arm("sign", 0.0, SIGN),
     "sign, at random": Arm("sign", 0.0, SIGN, {"evolution": AT_RANDOM}),
     "sign with momentum": Arm("sign", MOMENTUM, SIGN),
@@ -63,8 +66,8 @@ ARMS = {
 class Arrival:
     """Watches a search for programs of a family: the first met, and the first that is better than the bar."""
 
-    def __init__(self, arm: Arm, until: float) -> None:
-        self.arm, self.until, self.seen = arm, until, -1
+    def __init__(self, arm: Arm, until: float, most: float = math.inf) -> None:
+        self.arm, self.until, self.most, self.seen = arm, until, most, -1
         self.met: dict[str, Any] | None = None
         self.best: Any = None  # the entry that arrived
 
@@ -83,12 +86,17 @@ class Arrival:
                     self.best = entry
 
     def ended(self) -> bool:
-        """Whether it arrived, or its time is over."""
-        return self.best is not None or time.monotonic() > self.until
+        """Whether it arrived, or its time or its candidates are over."""
+        return self.best is not None or time.monotonic() > self.until or self.seen >= self.most
 
 
 def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
-    """One search: whether it arrived, and after how many programs."""
+    """One search of an arm."""
+    return {"arm": arm, "seed": seed, **searched(ARMS[arm], seed, minutes)}
+
+
+def searched(what: Arm, seed: int, minutes: float = math.inf, most: float = math.inf) -> dict[str, Any]:
+    """Whether a search arrives in so much time and with so many candidates, and after how many programs."""
     from evosearch import directory, run
     from evosearch.api import configured
     from evosearch.behaviour import evenness, family
@@ -98,7 +106,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
     from evosearch.workers import open_workers
     from primitives.text import parse
 
-    began, what = time.monotonic(), ARMS[arm]
+    began = time.monotonic()
     config = configured({**what.base, **what.more}, {"seed": seed, "workers": 1})
     check(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +115,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
         prologue = run.Prologue(workers, config.scoring.deadline)
         references = run.prepare(config, store, prologue, lambda text: None)
         search = Search(config, store, workers, references.bar, store.founders())
-        watch = Arrival(what, began + 60 * minutes)
+        watch = Arrival(what, began + 60 * minutes, most)
         search.run(0, watch.ended, watch)
         seconds = time.monotonic() - began
         bar = references.tuned[next(iter(references.tuned))]
@@ -120,7 +128,7 @@ def one(arm: str, seed: int, minutes: float) -> dict[str, Any]:
         workers.close()
     program = None if found is None else parse(found.bred.text)
     return {
-        "arm": arm, "seed": seed, "arrived": watch.best is not None, "generated": search.tally.generated,
+        "arrived": watch.best is not None, "generated": search.tally.generated,
         "number": None if watch.best is None else watch.best.bred.number, "trained": search.tally.trained,
         "met": watch.met, "seconds": round(seconds, 1), "text": "" if found is None else found.bred.text,
         "family": program and family(program), "even": program and vars(evenness(program)),

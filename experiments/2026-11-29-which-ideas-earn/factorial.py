@@ -20,6 +20,7 @@ import json  # noqa: E402
 import math  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Mapping, Sequence  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: E402
 from itertools import product  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -55,10 +56,10 @@ def design() -> list[tuple[bool, ...]]:
     return [tuple(level > 0 for level in row) for row in rows]
 
 
-def configuration(levels: tuple[bool, ...]) -> dict[str, Any]:
+def configuration(levels: tuple[bool, ...], factors: Mapping[str, Any] = FACTORS) -> dict[str, Any]:
     """The settings that differ from the defaults."""
     settings: dict[str, Any] = {}
-    for high, changes in zip(levels, FACTORS.values(), strict=True):
+    for high, changes in zip(levels, factors.values(), strict=True):
         for table, values in changes.items() if high else ():
             settings.setdefault(table, {}).update(values)
     return settings
@@ -98,9 +99,9 @@ def one(row: int, seed: int, trained: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read() -> list[dict[str, Any]]:
+def read(results: Path = RESULTS) -> list[dict[str, Any]]:
     """What is there."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
 def value(row: dict[str, Any]) -> float:
@@ -108,18 +109,26 @@ def value(row: dict[str, Any]) -> float:
     return float(np.mean(np.minimum(row["gains"], CAP)))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The effect of each option: least squares over all runs, errors from what main effects do not explain."""
-    levels = np.array([[1.0 if high else -1.0 for high in design()[row["row"]]] for row in rows])
+def effects(rows: Sequence[int], y: Any) -> list[tuple[float, float]]:
+    """The mean of y [runs], then the effect of each option, with half of its 95 % interval.
+
+    By least squares over all runs, errors from what main effects do not explain.
+    """
+    levels = np.array([[1.0 if high else -1.0 for high in design()[row]] for row in rows])
     X = np.column_stack([np.ones(len(rows)), levels / 2])  # so that a coefficient is changed less default
+    beta, *_ = np.linalg.lstsq(X, y, rcond=None)
+    free = len(y) - X.shape[1]
+    variance = float(np.sum((y - X @ beta) ** 2)) / free if free > 0 else math.nan
+    half = stats.t.ppf(0.975, max(1, free)) * np.sqrt(variance * np.diag(np.linalg.pinv(X.T @ X)))
+    return list(zip(beta.tolist(), half.tolist(), strict=True))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The effect of each option on what is found."""
     lines = ["| option | on selection tasks | 95 % | in the search | 95 % |", "|---|---|---|---|---|"]
     cells: list[list[str]] = [[name] for name in ("mean of all runs", *FACTORS)]
     for y in (np.array([value(row) for row in rows]), np.array([row["in search"] for row in rows])):
-        beta, *_ = np.linalg.lstsq(X, y, rcond=None)
-        free = len(y) - X.shape[1]
-        variance = float(np.sum((y - X @ beta) ** 2)) / free if free > 0 else math.nan
-        half = stats.t.ppf(0.975, max(1, free)) * np.sqrt(variance * np.diag(np.linalg.pinv(X.T @ X)))
-        for cell, b, h in zip(cells, beta, half, strict=True):
+        for cell, (b, h) in zip(cells, effects([row["row"] for row in rows], y), strict=True):
             cell += [f"{b:+.3f}", f"{b - h:+.3f} to {b + h:+.3f}"]
     return "\n".join([*lines, *("| " + " | ".join(cell) + " |" for cell in cells)])
 

@@ -13,7 +13,7 @@ import pytest
 from evosearch.archive import Entry
 from evosearch.config import Evolution, Scoring
 from evosearch.evaluate import Measured
-from evosearch.population import Population, quantile
+from evosearch.population import ENOUGH, Population, quantile
 from tests.evosearch.test_archive import archive, bred, full
 
 
@@ -107,6 +107,18 @@ class TestPopulation:
         found = members.thresholds(Scoring(hurdle=0.5, margin=0.02))
         assert found == {("digits", "full"): pytest.approx(0.2 - 0.02)}
         assert members.thresholds(Scoring(hurdle=1.0, margin=0.0))["digits", "full"] == pytest.approx(0.4)
+
+    def test_of_the_latest_candidates_a_part_goes_on(self) -> None:
+        members, _ = population(40)
+        scoring = Scoring(halving=0.25, hurdle=0.5)
+        for i in range(ENOUGH - 1):
+            members.note(entry(i, i / 100))
+        assert members.thresholds(scoring) == {}
+        for i in range(ENOUGH - 1, 60):  # of which the latest 40 count
+            members.note(entry(i, i / 100))
+        [(stage, threshold)] = members.thresholds(scoring).items()
+        assert stage == ("digits", "full")
+        assert sum(i / 100 >= threshold for i in range(20, 60)) == 10
 
     def test_quantiles_are_numpys_to_the_last_bit(self) -> None:
         rng = random.Random(0)
