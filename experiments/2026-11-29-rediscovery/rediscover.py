@@ -36,6 +36,7 @@ ORTHOGONAL: dict[str, Any] = {  # five Newton-Schulz steps cost 300 additions: a
 }
 PRODUCTS = {**ORTHOGONAL, "language": {"also": ("matmul", "transpose"), "max_cost": 500.0}}
 SIGN: dict[str, Any] = {"proxies": ("digits_narrow",)}
+HEAVY: dict[str, Any] = {"proxies": (str(HERE / "heavy_tails.py"),)}
 AT_RANDOM = {"tournament": 1, "restart_after": 10**9}  # parents without regard to their scores
 CONSTANTS = {"insert": 0.0, "delete": 0.0, "change": 0.0}  # AdamW's own constants are all that changes
 
@@ -60,6 +61,9 @@ ARMS = {
     "sign": Arm("sign", 0.0, SIGN),
     "sign, at random": Arm("sign", 0.0, SIGN, {"evolution": AT_RANDOM}),
     "sign with momentum": Arm("sign", MOMENTUM, SIGN),
+    "sign with momentum, heavy tails": Arm("sign", MOMENTUM, HEAVY),
+    "sign with momentum, heavy tails, at random": Arm("sign", MOMENTUM, HEAVY, {"evolution": AT_RANDOM}),
+    "sign with momentum, heavy tails, constants only": Arm("sign", MOMENTUM, HEAVY, {"mutations": CONSTANTS}),
 }
 
 
