@@ -17,7 +17,7 @@ from evosearch.score import Baseline, Bounds, Stage, merged
 from evosearch.standing import NOWHERE, Standing, standing
 from evosearch.store import Store
 
-LATEST = 1 << 13  # entries that stay in memory anyway, some 20 MB
+LATEST = 1 << 13  # entries that stay in memory anyway, up to 50 MB
 
 
 @dataclass(eq=False)
@@ -70,7 +70,7 @@ class Archive:
         latest: int = LATEST,
     ) -> None:
         self.scoring, self.bounds, self.baseline, self.store = scoring, bounds, baseline, store
-        self.entries: deque[Entry] = deque(maxlen=None if store is None else latest)  # as they came
+        self.entries: deque[Entry] = deque(maxlen=None if store is None else latest)  # as they came, of many the latest
         self.ranks = Ranks()  # of those that passed every hurdle
         self._alive: WeakValueDictionary[int, Entry] = WeakValueDictionary()  # by number
         self._numbers = Numbers()  # by fingerprint
@@ -81,7 +81,8 @@ class Archive:
         """Enter a program that was measured for the first time."""
         entry = self._entry(bred, measured)
         self.entries.append(entry)
-        self._numbers.put(_key(bred.fingerprint), bred.number)
+        if bred.fingerprint:  # a start may have none, whose updates are not finite in all steps of the fingerprint
+            self._numbers.put(_key(bred.fingerprint), bred.number)
         self._rank(entry)
         return entry
 
@@ -92,7 +93,7 @@ class Archive:
         self._rank(entry)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """The entry of a fingerprint, or None; a program without one was refused."""
+        """The entry of a fingerprint, or None."""
         number = self._numbers.get(_key(fingerprint)) if fingerprint else None
         return None if number is None else self._of(number)
 

@@ -217,7 +217,8 @@ class AskTell:
             island.population.add(entry)
             island.note(entry, self.next)
         elif not self.starts and not self.open:
-            founders = sorted(self.archive.entries, key=lambda entry: -entry.bred.number)
+            different = {entry.bred.fingerprint: entry for entry in self.archive.entries}.values()
+            founders = sorted(different, key=lambda entry: -entry.bred.number)
             self.islands = Islands(self.config.evolution, founders)
 
     def _note(self, rows: list[Row], event: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ class Scoring:
     seed_pool: int = 32  # training seeds there are; the baseline is measured on each
     hurdle: float = 0.6  # quantile of the population's scores that the next stage asks for
     margin: float = 0.02  # less this
-    halving: float = 0.0  # part of the latest candidates at each stage that goes on; 0: by the hurdle instead
+    halving: float = 0.0  # part of the latest candidates at each stage, the last included, that passes; 0: hurdle
     worth: float = 0.75  # quantile of the population from which on a program that is met again buys seeds
     oddness: bool = True  # refuse programs that treat (w, g) and (-w, -g) differently
     gradient_scale: bool = True  # refuse programs that lose when gradients are 100 times larger or smaller

@@ -29,7 +29,7 @@ class Block:
     known: list[bool] = field(default_factory=list)
     measured: dict[int, Measured | None] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)  # stored ones of an earlier session
-    bought: list[Entry] = field(default_factory=list)  # programs that are measured once more
+    entries: dict[int, Entry] = field(default_factory=dict)  # of candidates that were committed before, held till then
     waiting: set[int] = field(default_factory=set)  # tickets of jobs under way
     leader: Entry | None = None  # the best program, where it is measured once more in the first place
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from evosearch.archive import Entry
 from evosearch.config import Evolution, Scoring
 from evosearch.lexicase import by_task, lexicase, slacks
 
-ENOUGH = 16  # scores at a stage, from which on a part of them is known
+ENOUGH = 16  # scores at a stage; below, successive halving asks for nothing there
 
 
 class Population:
@@ -21,7 +21,7 @@ class Population:
         self.evolution = evolution
         self.members: deque[Entry] = deque()
         self.copies: Counter[str] = Counter()
-        self.latest: deque[Mapping[tuple[str, str], float]] = deque(maxlen=evolution.population)  # scores by stage
+        self.latest: dict[tuple[str, str], deque[float]] = {}  # scores of candidates by stage
         self.exempt = {entry.bred.fingerprint for entry in founders}
         self.cap = max(1, round(evolution.copies * evolution.population))
 
@@ -29,6 +29,7 @@ class Population:
         """Start afresh with copies of some entries in equal parts."""
         self.members.clear()
         self.copies.clear()
+        self.latest.clear()
         for i in range(self.evolution.population):
             self._push(entries[i % len(entries)])
 
@@ -44,7 +45,8 @@ class Population:
 
     def note(self, entry: Entry) -> None:
         """A program that was measured for the first time, member or not."""
-        self.latest.append(entry.standing.scores)
+        for stage, score in entry.standing.scores.items():
+            self.latest.setdefault(stage, deque(maxlen=max(self.evolution.population, ENOUGH))).append(score)
 
     def choose(self, draws: Iterable[random.Random]) -> list[Entry]:
         """For each source of randomness the winner of a tournament, by believed score less its prices.
@@ -87,9 +89,11 @@ class Population:
         et al. 2018, arXiv:1810.05934) over the stages, which differ in steps, seeds and tasks.
         """
         if scoring.halving:
-            by_stage = _by_stage(self.latest)
-            return {s: quantile(x, 1 - scoring.halving) for s, x in by_stage.items() if len(x) >= ENOUGH}
-        by_stage = _by_stage(entry.standing.scores for entry in self.members)
+            goes_on = 1 - scoring.halving
+            return {stage: quantile(list(x), goes_on) for stage, x in self.latest.items() if len(x) >= ENOUGH}
+        members = [entry.standing.scores for entry in self.members]
+        stages = set[tuple[str, str]]().union(*members)
+        by_stage = {stage: [scores[stage] for scores in members if stage in scores] for stage in stages}
         return {stage: quantile(scores, scoring.hurdle) - scoring.margin for stage, scores in by_stage.items()}
 
     def quantile(self, part: float) -> float:
@@ -99,15 +103,6 @@ class Population:
     def _push(self, entry: Entry) -> None:
         self.members.append(entry)
         self.copies[entry.bred.fingerprint] += 1
-
-
-def _by_stage(measured: Iterable[Mapping[tuple[str, str], float]]) -> dict[tuple[str, str], list[float]]:
-    """The scores of programs at each stage to which they came."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for scores in measured:
-        for stage, score in scores.items():
-            found.setdefault(stage, []).append(score)
-    return found
 
 
 def _below(count: int, bits: int, rng: random.Random) -> int:

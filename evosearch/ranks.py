@@ -42,22 +42,20 @@ class Ranks:
 
     def order(self) -> list[int]:
         """All numbers, the best first."""
-        return [int(number) for number in self._sorted()["number"]]
+        return [int(number) for number in _ordered(self.table[: self.count])["number"]]
 
     def front(self) -> list[int]:
         """Numbers of those of whom none other is as good in belief, length, states and cost, and better in one."""
-        ordered = self._sorted()
-        _, first = np.unique(ordered[["length", "states", "cost"]], return_index=True)  # of equal sizes the first
+        table = self.table[: self.count]
+        sizes = [table[name] for name in ("cost", "states", "length")]
+        by_size = np.lexsort([table["number"], -table["believed"], *sizes])
+        changed = [np.diff(size[by_size]) != 0 for size in sizes]
+        firsts = by_size[np.flatnonzero(np.concatenate([[self.count > 0], np.any(changed, axis=0)]))]  # of each size
         front: list[tuple[int, int, float, int]] = []
-        for _, length, states, cost, number in ordered[np.sort(first)].tolist():
+        for _, length, states, cost, number in _ordered(table[firsts]).tolist():
             if not any(n <= length and s <= states and c <= cost for n, s, c, _ in front):
                 front.append((length, states, cost, number))
         return [number for *_, number in front]
-
-    def _sorted(self) -> Array:
-        table = self.table[: self.count]
-        keys = table["number"], table["cost"], table["states"], table["length"], -table["believed"]
-        return table[np.lexsort(keys)]
 
     def _first(self) -> int:
         table = self.table[: self.count]
@@ -67,3 +65,9 @@ class Ranks:
     def _key(self, row: int) -> tuple[float, int, int, float, int]:
         believed, length, states, cost, number = self.table[row].tolist()
         return -believed, length, states, cost, number
+
+
+def _ordered(table: Array) -> Array:
+    """Rows by rank."""
+    keys = table["number"], table["cost"], table["states"], table["length"], -table["believed"]
+    return table[np.lexsort(keys)]

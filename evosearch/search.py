@@ -21,7 +21,7 @@ from evosearch.archive import LATEST, Archive, Entry
 from evosearch.breed import Bred
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
-from evosearch.islands import Island, Islands
+from evosearch.islands import Islands
 from evosearch.measure import STEPS_PER_DECADE
 from evosearch.parents import Block, Parents
 from evosearch.score import Baseline
@@ -57,7 +57,7 @@ class Search:
     ) -> None:
         self.config, self.store, self.workers = config, store, workers
         bounds = {name: proxies.get(name).bounds for name in config.proxies}
-        latest = max(LATEST, 2 * config.evolution.block)
+        latest = max(LATEST, config.evolution.block)  # what a block brings stays at least until it is committed
         self.archive = Archive(config.scoring, bounds, baseline, store, latest)
         self.founders = [self.archive.add(bred, measured) for bred, measured in founders]
         self.islands = Islands(config.evolution, self.founders)
@@ -133,22 +133,24 @@ class Search:
         bred = block.bred[i]
         assert bred is not None
         entry = self.archive.find(bred.fingerprint) if bred.status == "ok" else None
-        known = entry is not None or bred.fingerprint in self.under_way
+        known = bred.status == "ok" and (entry is not None or bred.fingerprint in self.under_way)
         block.known.append(known)
         if bred.status != "ok":
             return None
+        if entry is not None:
+            block.entries[i] = entry
         if not known:
             self.under_way.add(bred.fingerprint)
         if i in block.rows:
             block.measured[i] = block.rows[i].measured
             if entry is not None and block.measured[i] is not None:
-                self._bought(block, entry)
+                entry.scheduled += self.config.scoring.seeds
             return None
         if not known:
             return self._new(bred, block.parents[i], group)
         if entry is None or not self.parents.may_buy(entry) or entry.believed < worth:
             return None
-        return self._more(block, entry)
+        return self._more(entry)
 
     def _new(self, bred: Bred, parent: Entry, group: int) -> Candidate:
         """A new program, to be looked for around its parent's learning rates, shifted as its updates are larger."""
@@ -159,17 +161,12 @@ class Search:
             centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
         return Candidate(bred.text, self._seeds(group), centres, bred.responses)
 
-    def _bought(self, block: Block, entry: Entry) -> None:
-        """Count the seeds of a known program that are measured with this block."""
-        entry.scheduled += self.config.scoring.seeds
-        block.bought.append(entry)
-
-    def _more(self, block: Block, entry: Entry) -> Candidate:
+    def _more(self, entry: Entry) -> Candidate:
         """A known program on the next seeds of the pool after those that it has bought."""
         n = self.config.scoring.seeds
         first = next(iter(entry.full.values())).seeds[0] // n
         group = (first + entry.scheduled // n) % (self.config.scoring.seed_pool // n)
-        self._bought(block, entry)
+        entry.scheduled += n
         grids = {proxy: stage.exponents for proxy, stage in entry.full.items()}
         return Candidate(entry.bred.text, self._seeds(group), grids=grids)
 
@@ -185,7 +182,7 @@ class Search:
         for i, bred in enumerate(block.bred):
             assert bred is not None
             measured = block.measured.get(i)
-            entry = self._enter(block.island, bred, block.known[i], measured)
+            entry = self._enter(block, i, bred, measured)
             self.parents.told(bred.number, entry)
             if i not in block.rows:
                 rows.append(Row(bred, block.parents[i].bred.number, block.known[i], measured))
@@ -194,16 +191,16 @@ class Search:
         self.tally.restarts += self.islands.restart(b, block.first + len(block.bred), self.archive.leader())
         self.islands.migrate(b)
 
-    def _enter(self, island: Island, bred: Bred, known: bool, measured: Measured | None) -> Entry | None:
-        """The program's entry; None where it was refused."""
-        tally = self.tally
+    def _enter(self, block: Block, i: int, bred: Bred, measured: Measured | None) -> Entry | None:
+        """The entry of candidate i of a block; None where it was refused."""
+        tally, island = self.tally, block.island
         tally.generated += 1
         if bred.status != "ok":
             tally.refused[bred.status] = tally.refused.get(bred.status, 0) + 1
             return None
-        if known:
+        if block.known[i]:
             tally.hits += 1
-            entry = self.archive.find(bred.fingerprint)
+            entry = block.entries.get(i) or self.archive.find(bred.fingerprint)
             assert entry is not None
             if measured is not None:
                 self.archive.more(entry, measured, bred.number)
@@ -251,9 +248,9 @@ class Search:
 
 @contextmanager
 def _fewer_collections() -> Iterator[None]:
-    """Python looks for cycles each time that some hundred objects were made; a search makes many, of which none is one.
+    """Python looks for cycles of objects whenever it has some hundred new ones; a search makes many, and no cycles.
 
-    To look took a quarter of the driver's time.
+    To look took a seventh of the driver's time.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(COLLECT, before[0]) if before[0] else 0, *before[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import zlib
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ class _Builder:
         self.values: list[Any] = []
         self.keys: list[int] = []  # a structural hash of each value, the same in every process
         self.index: dict[Any, int] = {}
+        self.wide: list[bool] = []  # of the first values, as far as that was asked
 
     def leaf(self, op: str, value: str | float) -> int:
         # 0.0 and -0.0 are equal as keys and not the same number
@@ -73,12 +75,23 @@ class _Builder:
             if math.isfinite(value):
                 return self.leaf("number", value)
         if op == "where" and self.ops[args[0]] == "number":
-            chosen = args[1] if self.values[args[0]] != 0 else args[2]
-            if self.ops[chosen] != "number":  # which is narrower than where, and a reduction may want a tensor
-                return chosen
+            chosen, other = args[1:] if self.values[args[0]] != 0 else args[:0:-1]
+            if self.ops[other] == "number" != self.ops[chosen] or self._wide(chosen):
+                return chosen  # else it may be narrower than where, which a reduction would tell
         if p.commutative and self.keys[args[0]] > self.keys[args[1]]:
             args = (args[1], args[0])
         return self._value((op, args), op, args, "")
+
+    def _wide(self, i: int) -> bool:
+        """Whether a value has the kind of w for certain, whatever the states turn out to be."""
+        for j in range(len(self.wide), i + 1):
+            wide = self.values[j] in ("w", "g")
+            if self.ops[j] in PRIMITIVES:
+                with contextlib.suppress(KindError):
+                    kinds = [TENSOR if self.wide[a] else NUMBER for a in self.args[j]]
+                    wide = PRIMITIVES[self.ops[j]].kind(*kinds) == TENSOR
+            self.wide.append(wide)
+        return self.wide[i]
 
     def _expanded(self, op: str, args: tuple[int, ...]) -> int:
         values = list(args)

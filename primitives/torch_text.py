@@ -284,7 +284,7 @@ class _Writer:
 
     def known(self, value: Value, kind: Kind) -> Value:
         """What a decided condition chose, as wide as it must be."""
-        if value.kind == kind or not value.number:
+        if value.kind == kind:
             return value
         return replace(value, kind=kind) if kind.single else self.spread(value, kind)
 
@@ -293,8 +293,8 @@ class _Writer:
         return "torch.eq(y, x)" if args[0].number else "torch.eq(x, y)"
 
     def spread(self, x: Value, kind: Kind) -> Value:
-        """A number as a tensor of a kind; tensors as they are."""
-        if not x.number or kind.single:
+        """A value as wide as a kind; where that is one number, as it is."""
+        if kind.single or x.kind == kind:
             return x
         zeros = "torch.zeros_like(g)" if kind == TENSOR else f"g.new_zeros({SIZES[kind.rows]}, {SIZES[kind.columns]})"
         return Value(self.shaped(f"{zeros} + x", x), kind, False)

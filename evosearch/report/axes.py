@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 MINUS = "−"
 TICKS = 5  # about so many on an axis
+TINY = 1e-300  # what is not larger is drawn as 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def scale(values: Iterable[float], axis: Axis, start: float, end: float, margin:
         room = max((high / low) ** margin, 1.02)
         return Scale(low / room, high * room, start, end, True)
     one = high - low <= 1e-9 * max(abs(low), abs(high))
-    room = abs(high) or 1.0 if one else margin * (high - low)
+    room = margin * (high - low) if not one else abs(high) if abs(high) > TINY else 1.0
     return Scale(low - room, high + room, start, end, whole=axis.whole)
 
 

@@ -50,7 +50,7 @@ def one(row: int, seed: int, most: int) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """How often and when searches arrived with and without each option, and the effects."""
-    counts = np.array([row["number"] if row["arrived"] else row["most"] for row in rows])
+    counts = np.array([min(row["number"], row["most"]) if row["arrived"] else row["most"] for row in rows])
     effects = factorial.effects([row["row"] for row in rows], np.log2(counts))
     lines = ["| option | arrived without | with | log2 of the candidates | 95 % |", "|---|---|---|---|---|"]
     for i, (name, (effect, half)) in enumerate(zip(("mean of all runs", *FACTORS), effects, strict=True)):

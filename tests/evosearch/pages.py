@@ -133,7 +133,7 @@ def with_descendants(run: Path, generations: int) -> None:
         losses = [[[loss * math.exp(-0.3 - 0.002 * k) for loss in row] for row in stage.losses] for stage in stages]
         better = tuple(replace(s, losses=tuple(map(tuple, rows))) for s, rows in zip(stages, losses, strict=True))
         text = re.sub(r"0\.\d+", f"0.5{k}", start.bred.text, count=1)
-        bred = replace(start.bred, number=first + k, text=text, mutation="resample", fingerprint=f"{k:032x}")
+        bred = replace(start.bred, number=first + k, text=text, mutation="resample", fingerprint=f"{k:016x}")
         store.add([Row(bred, parent, False, Measured(better))])
         parent = first + k
     store.close()

@@ -160,7 +160,7 @@ def test_the_front_by_brute_force(seed: int) -> None:
 def told(entry: Entry | None) -> tuple[object, ...]:
     """All that is known of an entry."""
     assert entry is not None
-    return entry.bred, entry.status, entry.reason, entry.full, entry.standing, entry.scheduled, entry.score
+    return entry.bred, entry.status, entry.reason, entry.full, entry.standing, entry.scheduled, entry.believed
 
 
 def once_more(known: Archive, number: int, key: str, measured: Measured) -> Entry:

@@ -334,7 +334,7 @@ def test_markup_in_a_run_stays_text(tmp_path, run):
     some = next(row for row in rows if row.bred.status == "ok")
     refused = Row(replace(some.bred, number=number, status="crash", reason=HOSTILE), some.parent, False, None)
     failed = Row(
-        replace(some.bred, number=number + 1, fingerprint="f" * 32, mutation=HOSTILE), front[0].number, False,
+        replace(some.bred, number=number + 1, fingerprint="f" * 16, mutation=HOSTILE), front[0].number, False,
         Measured((), "ok", HOSTILE),
     )  # fmt: skip
     store.add([refused, failed], machine={"processor": HOSTILE, "python": "&amp;"})

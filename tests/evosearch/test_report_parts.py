@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evosearch import contenders, directory, load
@@ -64,6 +64,7 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False, allow_subnormal=False)
 
 
 @given(st.lists(numbers, min_size=1, max_size=6), st.booleans())
+@example([2.2250738585072014e-308], False)
 def test_a_scale_holds_its_values_in_order_and_has_ticks_inside(values, log):
     values = [abs(v) + 1e-6 for v in values] if log else values
     s = scale(values, Axis("x", log=log), 10.0, 100.0)

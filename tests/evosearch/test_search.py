@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import gc
 import importlib.util
 import os
 import random
@@ -24,6 +26,7 @@ from evosearch.config import Language, Mutations
 from evosearch.evaluate import evaluate
 from evosearch.resolve import resolve
 from evosearch.run import _note_machine
+from evosearch.search import COLLECT, _fewer_collections
 from evosearch.store import Store
 from evosearch.workers import InProcess, Job
 from primitives.text import problems, show
@@ -62,6 +65,39 @@ def test_n_and_m_are_n_plus_m(whole, tmp_path):
         assert len([row for row in rows(path) if row[0] >= 0]) == first
         search(path)
         assert rows(path) == rows(whole.directory)
+
+
+def test_old_programs_are_read_again_from_the_store(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr("evosearch.search.LATEST", 0)
+    search(tmp_path / "run", programs=50)
+    found = search(tmp_path / "run").search
+    assert len(found.archive.entries) == SMALL.evolution.block < found.tally.trained
+    assert rows(tmp_path / "run") == rows(whole.directory)
+    assert [e.bred for e in found.archive.front()] == [e.bred for e in whole.search.archive.front()]
+
+
+def test_a_start_whose_updates_get_infinite_is_a_start(tmp_path):
+    late = tmp_path / "late.opt"
+    text = "def late(w, g, m, *, lr=0.001):\n    m = ema(m, g, 0.9)\n    return w - lr * exp(exp(t * norm(w))) * m, m\n"
+    late.write_text(text)
+    config = dataclasses.replace(SMALL, evolution=dataclasses.replace(SMALL.evolution, start=("adamw", str(late))))
+    assert search(tmp_path / "run", config, programs=16).search.tally.generated == 16
+
+
+def test_with_successive_halving_a_part_goes_on(tmp_path):
+    ended = []
+    for part in (0.2, 0.8):
+        search(tmp_path / f"{part}", scoring(halving=part))
+        ended.append(sum("below the hurdle" in str(row) for row in rows(tmp_path / f"{part}")))
+    assert ended[0] > ended[1] > 0
+
+
+def test_the_collector_of_cycles_is_as_it_was_after_a_search():
+    before = gc.get_threshold()
+    with contextlib.suppress(ZeroDivisionError), _fewer_collections():
+        assert gc.get_threshold()[0] >= COLLECT
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -151,7 +151,7 @@ class TestDamaged:
     @pytest.fixture
     def path(self, store: Store) -> Path:
         """A closed store of a few dozen pages."""
-        store.add(Row(Bred(n, TEXT * 20, fingerprint=f"{n}"), None, False, None) for n in range(200))
+        store.add(Row(Bred(n, TEXT * 20, fingerprint=f"{n:016x}"), None, False, None) for n in range(200))
         store.close()
         return store.path
 
@@ -192,7 +192,7 @@ class TestDamaged:
 
     @pytest.mark.parametrize("column", ["text", "status", "stages", "fingerprint"])
     def test_bytes_that_are_no_text(self, column: str, store: Store) -> None:
-        store.add([Row(Bred(7, TEXT, fingerprint="7"), None, False, None)])
+        store.add([Row(Bred(7, TEXT, fingerprint="7" * 16), None, False, None)])
         store.connection.execute(f"UPDATE candidates SET {column} = CAST(x'ff80fe' AS TEXT)")
         store.connection.commit()
         store.close()

@@ -71,6 +71,12 @@ SPECIMENS = {
     k = where(t > 1, 0.5, where(k > 0, t, row_mean(g)))
     return w - lr * matmul(where(s > 2, 0.5, s), g) * where(k, 1.5, 2), ema(s, where(t > 1, s, lr), 0.5), k
 """,
+    "widened": """def widened(w, g, r, s, *, lr=0.1):
+    x = where(t > 1, row_mean(g), g)
+    y = where(1, norm(g), g)
+    s = ema(s, where(t > 1, norm(g), matmul(g, transpose(g))), 0.5)
+    return w - lr * (sum(x) + norm(y)) * where(t > 1, norm(g), g), ema(r, where(t > 1, row_mean(g), g), 0.5), s
+""",
     "unread": """def unread(w, g, n, *, lr=0.1):
     return w - lr, n + global_norm(w)
 """,

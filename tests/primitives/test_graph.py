@@ -185,3 +185,20 @@ def test_a_symbolic_graph_keeps_hyperparameters_as_inputs():
     assert set(inputs) == {"w", "g", "s", "lr", "beta"}
     assert inputs["beta"] == NUMBER
     assert g.states == (State("s", "c"),)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "folds"),
+    [("g", True), ("ema(m, g, 0.5)", True), ("m", False), ("row_mean(g)", False), ("norm(g)", False), ("lr", False)],
+)
+def test_a_decided_condition_goes_where_what_it_chose_is_as_wide_for_certain(chosen, folds):
+    body, signature = f"x = where(1, {chosen}, w)\nreturn w - lr * x / sum(x), m + g", "w, g, m, *, lr=0.1"
+    assert ("where" not in text_of(body, signature)) == folds
+    program, problem = program_of(body, signature), Problem(1, 2, np.float64, [(3, 4), (5,)], 0)
+    before, after = (interpret(p, problem, 0, 0.1) for p in (program, canonical(program)))
+    for x, y in zip(chain(*before), chain(*after), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_decided_condition_goes_where_the_other_is_a_number():
+    assert "where" not in text_of("return w - lr * where(0, 2, row_mean(g))")
