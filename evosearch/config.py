@@ -51,7 +51,10 @@ class Mutations:
 
 @dataclass(frozen=True)
 class Evolution:
-    """Regularized evolution (Real et al. 2019), warm-started."""
+    """Regularized evolution (Real et al. 2019), warm-started.
+
+    Of the options that are off by default none has earned its place yet (experiments/2026-11-29-which-ideas-earn).
+    """
 
     start: tuple[str, ...] = ("adamw",)  # founders
     population: int = 400  # members, of each island
