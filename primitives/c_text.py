@@ -73,6 +73,12 @@ class _InC(ast.NodeTransformer):
             raise NotInCError
         return _call(PRECISION, ast.Name(CONSTANTS[node.attr]))
 
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        operand = self.visit(node.operand)
+        if isinstance(operand, ast.UnaryOp):  # --x would count x down
+            return operand.operand
+        return ast.UnaryOp(node.op, operand)
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left = self.visit(node.left)
         if isinstance(node.op, ast.Pow):

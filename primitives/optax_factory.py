@@ -91,7 +91,7 @@ class Factory:
             return [head, f"        return {self.class_name}(jnp.zeros([], jnp.int32))"]
         body = self.chosen(lambda step, indent: _returned(step.starts(self.program), indent), 8)
         text = "\n".join(body)
-        shape = "rows" in text or "columns" in text
+        shape = ", ".join(name if name in text else "_" for name in ("rows", "columns"))
         role = "role" in text
         rows = "start(wide(w)) for w in jax.tree.leaves(params)"
         if role:
@@ -101,7 +101,7 @@ class Factory:
         return [
             f"    def start(w: Array{', role: str' if role else ''}) -> tuple[Any, ...]:",
             '        """The states of one tensor before the first step."""',
-            *(["        rows, columns = as_matrix(w, output_last).shape"] if shape else []),
+            *([f"        {shape} = as_matrix(w, output_last).shape"] if shape != "_, _" else []),
             *body,
             "",
             head,

@@ -284,8 +284,6 @@ class _Writer:
 
     def known(self, value: Value, kind: Kind) -> Value:
         """What a decided condition chose, as wide as it must be."""
-        if value.kind == kind:
-            return value
         return replace(value, kind=kind) if kind.single else self.spread(value, kind)
 
     def equality(self, args: list[Value]) -> str:

@@ -23,7 +23,7 @@ from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
 from primitives.inference import kind_faults
 from primitives.kinds import KindError
-from primitives.program import Assign, Call, Program, ProgramError, calls, substitute
+from primitives.program import Assign, Call, Program, calls, substitute
 from primitives.readable import readable
 from primitives.show import show_expr
 
@@ -62,8 +62,6 @@ def simplify(program: Program, tier: str = PROTECTED, seconds: float = SECONDS) 
     """
     began = time.monotonic()
     until = began + seconds
-    if not _has_kinds(program):
-        raise ProgramError(f"{program.name} reduces a number once its choices are decided; write it without them.")
     steps: dict[Step, None] = dict.fromkeys(_structure(program))
     best = readable(program, symbolic=True)
     finished = True

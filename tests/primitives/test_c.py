@@ -157,3 +157,9 @@ def test_new_values_are_made_of_old_ones() -> None:
 def test_what_needs_whole_tensors_has_no_text() -> None:
     assert c_text(["return w - g / torch.linalg.vector_norm(g),"], ["w", "g"], []) is None
     assert c_text(["return (w @ g,)"], ["w", "g"], []) is None
+
+
+def test_a_minus_after_a_minus_counts_nothing_down() -> None:
+    program = parse("def f(w, g, *, lr=0.1):\n    x = --w\n    return w - lr * (x - -g + ---w)\n")
+    plain, fused = both(program, [torch.randn(40)], [[torch.randn(40)]])
+    torch.testing.assert_close(fused, plain)
