@@ -39,7 +39,7 @@ def from_sql(values: Sequence[Any]) -> Row:
     """The inverse of `to_sql`; ValueError, TypeError or KeyError for values that it never gave."""
     number, parent, mutation, fingerprint, text, size, responses, length, states, cost, status, reason = values[:12]
     large, small = json.loads(responses)
-    int(fingerprint or "0", 16)
+    int(fingerprint or "0", 16)  # ValueError where it is none
     bred = Bred(number, text, mutation, fingerprint, size, (large, small), length, states, cost, status, reason)
     measured = None
     if values[13]:
