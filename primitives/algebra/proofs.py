@@ -86,7 +86,7 @@ def _by_change_of_variables(p: Program, q: Program, n: Normal, constant_lr: bool
     arena = n.arena
 
     def combined(parts: list[tuple[str, Expr]], of: Callable[[Normal, str], int]) -> int:
-        return arena.add(arena.zero, *(arena.multiply(value_of(c, arena, {}), of(n, x)) for x, c in parts))
+        return arena.add(arena.zero, *(arena.multiply(value_of(c, arena), of(n, x)) for x, c in parts))
 
     env = {name: combined(parts, _old) for name, parts in fitted.items()}
     if not constant_lr and any("lr" in inputs_of(arena, i) for i in env.values()):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from primitives.algebra.arena import Arena
 from primitives.algebra.functions import apply
 from primitives.algebra.numbers import as_float, exact
+from primitives.algebra.widths import WIDE, narrowed
 from primitives.inference import state_kinds
 from primitives.interpreter import expansion
-from primitives.kinds import TENSOR, Kind
+from primitives.kinds import NUMBER, TENSOR, Kind
 from primitives.program import Call, Program, State
 from primitives.table import PRIMITIVES
 
@@ -71,27 +72,45 @@ def assumed(program: Program) -> dict[str, str]:
 
 def read(program: Program, arena: Arena, env: Mapping[str, int] | None = None) -> Normal:
     """The program's outputs as values; `env` has values for names that are not inputs here."""
-    values: dict[str, int] = dict(env or {})
+    kinds = {**state_kinds(program), "w": TENSOR, "g": TENSOR}
+    values = {name: (i, kinds.get(name, arena.kind(i))) for name, i in (env or {}).items()}
+    values |= {name: (arena.input(name), kind) for name, kind in kinds.items() if name not in values}
     for assign in program.body:
-        values[assign.name] = value_of(assign.value, arena, values)
-    new_w, *new = (value_of(expr, arena, values) for expr in program.returns)
+        values[assign.name] = _valued(assign.value, arena, values)
+    new_w, *new = (_valued(expr, arena, values)[0] for expr in program.returns)
     starts = {s.name: s.start for s in program.states}
     return Normal(arena, new_w, dict(zip(program.state_names, new, strict=True)), starts)
 
 
-def value_of(expr: Expr, arena: Arena, env: dict[str, int]) -> int:
-    """The value of an expression; a name that has none yet is an input."""
+def value_of(expr: Expr, arena: Arena) -> int:
+    """The value of an expression over inputs."""
+    return _valued(expr, arena, {})[0]
+
+
+def _valued(expr: Expr, arena: Arena, env: dict[str, tuple[int, Kind]]) -> tuple[int, Kind]:
+    """The value of an expression, and its kind as it is written; a name that has none yet is an input."""
     if isinstance(expr, str):
         if expr not in env:
-            env[expr] = arena.input(expr)
+            i = arena.input(expr)
+            env[expr] = i, arena.kind(i)
         return env[expr]
     if not isinstance(expr, Call):
-        return arena.number(exact(expr))
-    args = tuple(value_of(arg, arena, env) for arg in expr.args)
+        return arena.number(exact(expr)), NUMBER
+    args = [_valued(arg, arena, env) for arg in expr.args]
+    kind = PRIMITIVES[expr.op].kind(*(k for _, k in args))
     if PRIMITIVES[expr.op].form == "composite" and expr.op not in ATOMIC:
         names = dict(zip(PRIMITIVES[expr.op].args, args, strict=True))
-        return value_of(expansion(expr.op), arena, names)
-    return apply(arena, expr.op, args)
+        return _valued(expansion(expr.op), arena, names)[0], kind
+    if PRIMITIVES[expr.op].form == "pointwise":
+        return apply(arena, expr.op, tuple(i for i, _ in args)), kind
+    return apply(arena, expr.op, tuple(_as_wide(arena, i, k, expr.op) for i, k in args)), kind
+
+
+def _as_wide(arena: Arena, i: int, kind: Kind, op: str) -> int:
+    """The value as wide as it was written, for a primitive that would say another thing of what a law has left."""
+    if not narrowed(arena.kind(i), kind, op):
+        return i
+    return arena.add(i, arena.value("multiply", (arena.zero, value_of(WIDE[kind], arena))))
 
 
 ATOMIC = frozenset({"every"})

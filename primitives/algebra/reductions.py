@@ -21,6 +21,8 @@ def linear(op: str, law: str) -> Rule:
             return arena.value(op, (x,))
         if not all(_rest_is_tensor(arena, p) for p in terms):
             return arena.value(op, (x,))
+        if op == "sum" and len({arena.kind(p) for p in terms}) > 1:  # a row counts once for each row of a tensor
+            return arena.value(op, (x,))
         parts = []
         for p, c in terms.items():
             numbers = _numbers(arena, p)

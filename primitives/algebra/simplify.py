@@ -19,9 +19,10 @@ from primitives.algebra.states import (
     scales,
     without,
 )
+from primitives.algebra.widths import sees_widths, widened
 from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
-from primitives.inference import kind_faults
+from primitives.inference import kind_faults, state_kinds
 from primitives.kinds import KindError
 from primitives.program import Assign, Call, Program, calls, substitute
 from primitives.readable import readable
@@ -102,6 +103,8 @@ def _by_tier(program: Program, tier: str, until: float) -> tuple[Program, list[S
 
 def _without_zeros(program: Program) -> tuple[Program, list[Step]]:
     """The program without terms that are zero times a weight or a gradient, all else as it is written."""
+    if sees_widths(program):  # of what is wide by such a term only
+        return program, []
     steps: list[Step] = []
     defined = {"w", "g"} - {a.name for a in program.body}  # what is computed may be undefined, and then is kept
 
@@ -212,9 +215,20 @@ def _written(program: Program, n: Normal) -> Program:
     states = tuple(as_state(name, n.starts[name]) for name in live)
     flat = Program(program.name, states, program.hyper, tuple(writer.body), (new_w, *new), program.doc)
     try:
+        flat = _as_wide(flat, n.arena)
         return readable(flat, symbolic=True)
     except KindError:  # a law made a number of what a primitive takes as a tensor: all stays as it was
         return readable(program, symbolic=True)
+
+
+def _as_wide(program: Program, arena: Arena) -> Program:
+    """The program with states as wide as they were, where something in it sees how wide they are."""
+    kinds = state_kinds(program) if sees_widths(program) else {}
+    new = zip(kinds.items(), program.returns[1:], strict=False)
+    returns = [
+        value if kind == arena.inputs[name] else widened(value, arena.inputs[name]) for (name, kind), value in new
+    ]
+    return replace(program, returns=(program.returns[0], *returns)) if returns else program
 
 
 def _last_step(n: Normal, writer: Writer) -> Expr:

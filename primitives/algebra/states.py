@@ -17,6 +17,8 @@ from primitives.algebra.laws import PROTECTED
 from primitives.algebra.powers import measure
 from primitives.algebra.reading import Normal, assumed, inputs_of, opened, read, start_value, value_of
 from primitives.algebra.trials import Array
+from primitives.algebra.widths import sees_widths, widened
+from primitives.inference import state_kinds
 from primitives.program import Assign, Call, Program, substitute
 from primitives.specialise import alive
 
@@ -42,6 +44,8 @@ def without(program: Program, name: str, instead: Expr) -> Program:
     """The program without a state; `instead`, a name or a number, is read in its place."""
     if name not in program.state_names:  # it went with another that alone read it
         return program
+    if sees_widths(program):
+        instead = widened(instead, state_kinds(program)[name])
     place = program.state_names.index(name)
     states = tuple(s for s in program.states if s.name != name)
     returns = tuple(r for i, r in enumerate(program.returns) if i != place + 1)
@@ -91,7 +95,7 @@ def multiple_states(program: Program, n: Normal) -> Iterator[tuple[str, str, int
         expr = expression(factors)
         if expr is None or expr == 0.0:
             continue
-        factor = value_of(expr, n.arena, {})
+        factor = value_of(expr, n.arena)
         if not inputs_of(n.arena, factor) & VARYING and _holds(program, n, one, other, factor):
             yield one, other, factor
 

@@ -225,3 +225,38 @@ def test_a_term_that_is_zero_goes_where_the_rest_is_shortest_as_it_stands():
 def test_a_term_that_is_zero_or_undefined_stays():
     text = "def f(w, g, v, *, lr=1):\n    v = ema(v, g, 0.99)\n    return w - lr * (v + 0 * log(g)), v\n"
     assert "log(g)" in show(simplify(parse(text), EXACT).program)
+
+
+AS_WIDE = (  # rows, columns and numbers that only a term or a branch which laws let go makes as wide as a tensor
+    "row_mean(g) + 0 * w",
+    "where(g > 0, row_mean(g), row_mean(g))",
+    "where(3, row_mean(g), w)",
+    "column_mean(g) + (w - w)",
+    "row_mean(g) * w / w",
+    "row_mean(g) + w",
+    "w / w",
+)
+SEEING = ("sum(x)", "norm(x)", "global_norm(x)", "mean(x)", "rms(x)", "size(x)", "dot(x, row_mean(g))", "x")
+SEEING += ("sum(newton_schulz(x))", "sum(matmul(x, transpose(w)))", "cosine_sim(x, row_mean(w))", "sum(row_mean(x))")
+
+
+@pytest.mark.parametrize("tier", [EXACT, PROTECTED])
+@pytest.mark.parametrize("what", SEEING)
+def test_what_sums_sees_a_row_as_often_as_before(what: str, tier: str) -> None:
+    """A law that leaves a row where a tensor repeated it leaves sums, norms and matrix functions as they were."""
+    for inside in AS_WIDE:
+        program = parse(f"def p(w, g, *, lr=0.1):\n    x = {inside}\n    return w - lr * {what} * g\n")
+        found = simplify(program, tier).program
+        assert difference(program, found) is None, (inside, show(found))
+        assert simplify(found, tier).program == found
+
+
+@pytest.mark.parametrize("start", ["m", "m=1"])
+@pytest.mark.parametrize(
+    "what", ["norm(m + row_mean(g))", "sum(ema(m, row_mean(g), 0.5))", "global_norm(m + row_mean(g))"]
+)
+@pytest.mark.parametrize("kept", ["ema(m, row_mean(g) + 0 * w, 0.9)", "0 * m + (w - w)", "m + 0 * w"])
+def test_a_state_stays_as_wide_where_that_is_seen(start: str, what: str, kept: str) -> None:
+    program = parse(f"def p(w, g, {start}, *, lr=0.1):\n    return w - lr * {what} * g, {kept}\n")
+    found = simplify(program).program
+    assert difference(program, found) is None, show(found)
