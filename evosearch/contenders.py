@@ -8,8 +8,9 @@ from itertools import islice
 
 import proxies
 from evosearch.archive import Archive
-from evosearch.config import Config
+from evosearch.config import Config, ConfigError
 from evosearch.contest import Entrant
+from evosearch.resolve import resolve
 from evosearch.run import References
 from evosearch.score import Baseline
 from evosearch.store import Store
@@ -58,6 +59,21 @@ def candidates(archive: Archive, most: int) -> list[Contender]:
     as_found = [Contender(f"{b.number}", b.text, (), f"{b.number}") for b in found]
     again = [Contender(f"{b.number}, tuned again", b.text, "all", f"{b.number}") for b in found[:TUNED_AGAIN]]
     return as_found + again
+
+
+def named(candidates: Iterable[str], against: Iterable[str]) -> list[Contender]:
+    """Programs that somebody names: candidates, as they are and with all constants free; controls with these free."""
+    found, there = [], [*BARS, "lion"]
+    for name in candidates:
+        text = show(resolve(name))
+        found += [Contender(name, text, (), name), Contender(f"{name}, tuned again", text, "all", name)]
+        there.append(name)
+    for name in against:
+        found.append(Contender(f"{name}, tuned", show(resolve(name)), "all"))
+        there.append(name)
+    if twice := next((name for name in there if there.count(name) > 1), None):
+        raise ConfigError(f"{twice} takes part already; name it once, as --program or --against.")
+    return found
 
 
 def controls(references: References, starts: Iterable[str], store: Store, at_random: Archive) -> list[Contender]:

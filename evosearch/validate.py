@@ -16,7 +16,7 @@ from rich.console import Console
 import proxies
 from evosearch import arguments, control, directory, validation_tables
 from evosearch.config import Config, ConfigError
-from evosearch.contenders import archive_of, candidates, controls
+from evosearch.contenders import archive_of, candidates, controls, named
 from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
 from evosearch.mistakes import StoreError
@@ -113,7 +113,8 @@ def _begun(
     """A new validation: the run's candidates, random search of the same size, and the other controls."""
     references = prepare(run.config, run.store, Prologue(pool, DEADLINE), meter.say)
     found = candidates(archive_of(run.config, run.store, references.bar), plan.candidates)
-    if not found:
+    extra = named(plan.programs, plan.against)
+    if not found and not extra:
         raise StoreError(f"no program of {run.path} passed all hurdles; search for longer before it is validated.")
 
     def watch(search: Search) -> None:
@@ -124,7 +125,7 @@ def _begun(
     best = control.random_search(at_random, run.path, run.store, pool, references.bar, watch)
     others = controls(references, run.config.evolution.start, run.store, best)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Validation(plan, now, at_random.programs, (*found, *others), earlier=earlier)
+    return Validation(plan, now, at_random.programs, (*found, *others, *extra), earlier=earlier)
 
 
 def _plan(args: argparse.Namespace, config: Config) -> Plan:
@@ -147,7 +148,9 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
                 f"{name} has data that {chosen_on[shared[0]]} chooses on ({', '.join(shared)}); name another task for "
                 "one of the two."
             )
-    return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed)
+    own, against = tuple(args.program or ()), tuple(args.against or ())
+    named(own, against)  # what is wrong with them is said first
+    return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed, own, against)
 
 
 def _tasks(given: list[str] | tuple[str, ...], option: str, config: Config) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class Plan:
     trials: int  # of each tuning
     candidates: int  # at most, of the front
     seed: int
+    programs: tuple[str, ...] = ()  # candidates beside those of the front, as they were named
+    against: tuple[str, ...] = ()  # controls beside the usual ones
 
     def trainings(self, contenders: int, tasks: int) -> int:
         """How many trainings a tier takes."""
@@ -176,8 +178,9 @@ def load(path: Path) -> Validation | None:
         return None
     try:
         data = json.loads((path / NAME).read_text(encoding="utf-8"))
-        plan = {**data["plan"], "selection": tuple(data["plan"]["selection"])}
-        plan["held_out"] = tuple(plan["held_out"])
+        plan: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data["plan"].items()
+        }
         return Validation(
             **{
                 **data,

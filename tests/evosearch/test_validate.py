@@ -172,6 +172,23 @@ def test_own_tasks_are_never_sealed_and_looks_at_them_are_counted_all_the_same(h
     assert "both to choose and to judge" in capsys.readouterr().err
 
 
+def test_programs_that_are_named_take_part(here, capsys, monkeypatch):
+    """A candidate of one's own is judged as written and tuned again; a control is tuned, and survives nothing."""
+    planted = Planted(monkeypatch, (0.1, 0.1))
+    Path("1st.opt").write_text("def first(w, g, *, lr=0.1, scale=2):\n    return w - lr * (g * scale)\n")
+    assert main(["validate", "run", *CHEAP, "--program", "1st.opt", "--against", "momentum"]) == 0
+    assert "momentum, tuned" in said(capsys)
+    (everybody, *_), (judged, *_) = planted.calls
+    assert {"1st.opt", "1st.opt, tuned again", "momentum, tuned"} < set(everybody)
+    assert "momentum, tuned" in judged
+    assert sum(name.startswith("1st.opt") for name in judged) <= 1
+    again = validation.load(here / "run")
+    assert again.plan.programs == ("1st.opt",)
+    assert again.plan.against == ("momentum",)
+    free = {contender.name: contender.free for contender in again.contenders}
+    assert (free["1st.opt"], free["1st.opt, tuned again"], free["momentum, tuned"]) == ((), "all", "all")
+
+
 def test_random_search_goes_on_where_it_was_interrupted(here, capsys, monkeypatch):
     commit = Search._commit
 
@@ -218,6 +235,9 @@ def test_a_run_that_has_grown_since_is_said_to_have(here, capsys, monkeypatch):
         (["validate", "run", "--json", "no/such.json"], "there is no directory"),
         (["validate", "run", "--json", "run"], "is a directory"),
         (["validate", "."], "not a run directory"),
+        (["validate", "run", "--program", "no_program"], "no_program"),
+        (["validate", "run", "--against", "lion"], "lion takes part already"),
+        (["validate", "run", "--program", "radam", "--against", "radam"], "radam takes part already"),
     ],
 )
 def test_nobody_else_opens_a_held_out_task(here, capsys, arguments, says):
