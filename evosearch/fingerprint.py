@@ -16,8 +16,11 @@ from primitives.interpreter import as_matrix
 from primitives.machines.numba_machine import NumbaMachine
 
 Array = np.ndarray[Any, Any]
+Shapes = tuple[tuple[int, ...], ...]
 
 SHAPES = ((12, 8), (24,))
+ROLES = ("hidden", "vector")
+OF_ROLES = (*SHAPES, (6, 4), (4, 6)), (*ROLES, "head", "embedding")  # for programs that tell tensors apart by role
 TIMES = (1, 2, 3, 10, 11, 100, 1000, 1001)  # jumps show what depends on t
 RATES = (1e-3, 0.05, 1e-3, 1e-3, 1e-3)  # of the replicas below
 SIGNS = (1.0, 1.0, -1.0, 1.0, 1.0)  # replica 2 sees -w and -g
@@ -44,30 +47,40 @@ NOT_FINITE = Fingerprint("", 0.0, (0.0, 0.0), False, "nan")
 
 def fingerprints(programs: Sequence[Bytecode]) -> list[Fingerprint]:
     """The fingerprints of programs, together in one machine; each is the same as alone."""
+    apart = [program.reads_roles for program in programs]
+    found = {
+        split: iter(_taken([p for p, s in zip(programs, apart, strict=True) if s == split], *model))
+        for split, model in ((False, (SHAPES, ROLES)), (True, OF_ROLES))
+    }
+    return [next(found[split]) for split in apart]
+
+
+def _taken(programs: Sequence[Bytecode], shapes: Shapes, roles: tuple[str, ...]) -> list[Fingerprint]:
+    """The fingerprints of programs on a model of these shapes."""
     if not programs:
         return []
     replicas = len(RATES)
     program_of = np.repeat(np.arange(len(programs)), replicas)
-    layout = _layout(len(program_of))
+    layout = np.cumsum([0] + [len(program_of) * math.prod(shape) for shape in shapes])
     weights = np.zeros(layout[-1])
     grads = np.zeros_like(weights)
-    w, g = ([_segment(flat, layout, k, len(program_of)) for k in range(len(SHAPES))] for flat in (weights, grads))
-    start, slopes = _inputs()
+    w, g = ([_segment(flat, layout, k, len(program_of)) for k in range(len(shapes))] for flat in (weights, grads))
+    start, slopes = _inputs(shapes)
     signs, scales = np.tile(SIGNS, len(programs))[:, None], np.tile(SCALES, len(programs))[:, None]
-    for k in range(len(SHAPES)):
+    for k in range(len(shapes)):
         w[k][:] = start[k] * signs
     lr = np.tile(RATES, len(programs))
-    machine = NumbaMachine(programs, program_of, SHAPES, weights, grads, layout[:-1], lr)
+    machine = NumbaMachine(programs, program_of, shapes, weights, grads, layout[:-1], lr, roles=roles)
     moves = []
     for step, t in enumerate(TIMES):
         before = np.concatenate(w, axis=1)
-        for k in range(len(SHAPES)):
+        for k in range(len(shapes)):
             g[k][:] = slopes[step][k] * signs * scales
         machine.step(t, lr)
         with np.errstate(all="ignore"):
             moves.append((before - np.concatenate(w, axis=1)) / lr[:, None])
     updates = np.stack(moves, axis=1).reshape(len(programs), replicas, len(TIMES), -1)
-    states = [_states(machine, p, i * replicas) for i, p in enumerate(programs)]
+    states = [_states(machine, p, i * replicas, shapes) for i, p in enumerate(programs)]
     return [_fingerprint(u, s) for u, s in zip(updates, states, strict=True)]
 
 
@@ -98,28 +111,24 @@ def _quantised(row: Array) -> bytes:
     return b"%d %d" % (round(mantissa * LEVELS), exponent) + steps.tobytes()
 
 
-def _states(machine: NumbaMachine, program: Bytecode, replica: int) -> list[Array]:
+def _states(machine: NumbaMachine, program: Bytecode, replica: int, shapes: Shapes) -> list[Array]:
     """Each state of a program after the last step, in the replica given."""
     rows = []
     for home, kind in zip(program.vector_states, program.kinds, strict=True):
         if home >= 0:
-            sizes = [math.prod(kind.shape(*as_matrix(np.empty(shape, np.int8)).shape)) for shape in SHAPES]
+            sizes = [math.prod(kind.shape(*as_matrix(np.empty(shape, np.int8)).shape)) for shape in shapes]
             rows.append(np.concatenate([machine.state((home, k))[replica, :size] for k, size in enumerate(sizes)]))
     return [*rows, *machine.number_states[replica, :, : len(program.number_states)].T]
 
 
 @cache
-def _inputs() -> tuple[list[Array], list[list[Array]]]:
+def _inputs(shapes: Shapes) -> tuple[list[Array], list[list[Array]]]:
     """Weights [1, n] for each shape, and gradients for each step, of changing scale."""
     rng = np.random.default_rng(20231)
-    sizes = [math.prod(shape) for shape in SHAPES]
+    sizes = [math.prod(shape) for shape in shapes]
     start = [rng.standard_normal((1, n)) for n in sizes]
     scales = (1.0, 0.5, 0.01, 1.0, 3.0, 0.1, 1.0, 0.3)
     return start, [[scale * rng.standard_normal((1, n)) for n in sizes] for scale in scales]
-
-
-def _layout(replicas: int) -> Array:
-    return np.cumsum([0] + [replicas * math.prod(shape) for shape in SHAPES])
 
 
 def _segment(flat: Array, layout: Array, k: int, replicas: int) -> Array:

@@ -13,6 +13,7 @@ from primitives.program import Assign, Call, Program, State, calls, expressions
 from primitives.table import PRIMITIVES, Primitive
 
 Leaf = str | float
+MOST_STEPS = 12  # that a mutation gives to what counts some, such as Newton-Schulz steps
 
 
 class MutationError(ValueError):
@@ -130,9 +131,11 @@ def role_of(program: Program, site: Site) -> str:
 
 
 def scaled_at(program: Program, site: Site, factor: float) -> Program:
-    """The program with the number in one place times `factor`; a weight near 1 by its distance from 1."""
-    old = float(at(program, site))
-    if role_of(program, site) != "weight":
+    """The program with the number in one place times `factor`; a weight near 1 by its distance from 1, counts whole."""
+    old, role = float(at(program, site)), role_of(program, site)
+    if role == "count":
+        return put(program, site, float(min(MOST_STEPS, max(1, round(old * factor)))))
+    if role != "weight":
         return put(program, site, rounded(old * factor))
     scaled = 1 - (1 - old) * factor if old > 0.5 else old * factor
     return put(program, site, min(1.0, max(0.0, rounded(scaled))))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from evosearch.config import Language, Mutations
 from evosearch.flat import (
+    MOST_STEPS,
     Leaf,
     MutationError,
     args_of,
@@ -84,7 +85,9 @@ def _variable(program: Program, rng: random.Random, before: int, material: Mater
 
 
 def constant(rng: random.Random, role: str = "any") -> float:
-    """A fresh constant, log-uniform in size; of a weight, near either end of [0, 1]."""
+    """A fresh constant, log-uniform in size; of a weight, near either end of [0, 1]; a whole number of steps."""
+    if role == "count":
+        return float(rng.randint(1, MOST_STEPS))
     if role == "weight":
         small = rounded(10.0 ** rng.uniform(-3, -0.3))
         return small if rng.random() < 0.5 else rounded(1 - small)

@@ -84,6 +84,13 @@ class Bytecode:
         return code
 
     @property
+    def reads_roles(self) -> bool:
+        """Whether what it does to a tensor depends on what that is for."""
+        slots = {slot for name, slot in SHAPE_SLOTS.items() if form(name) == "role"}
+        numbers = {a for i in self.instructions for a, p in zip(i.args, i.pattern, strict=True) if p == "S"}
+        return not slots.isdisjoint(numbers | {load[2] for load in self.number_states})
+
+    @property
     def cost(self) -> float:
         """Cost of a step for each element, in additions."""
         work = (i for s in self.stretches for i in (*s.whole, *s.body, *s.reductions, *s.moves))

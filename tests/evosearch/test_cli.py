@@ -123,7 +123,7 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["run", "empty.toml"], "the donor 'sgd' has no statements"),
         (["run", "--from", "number.opt"], "needs a matrix, which the machine of a search has not"),
         (["run", "--from", "muon_everywhere"], "above --max-cost 150"),
-        (["run", "--from", "muon"], "which the machine of a search has not"),
+        (["run", "--from", "muon"], "the start 'muon' has cost"),
         (["run", "--from", "sam(adamw)"], "which the machine of a search has not"),
         (["inspect", "lookahead(adam, k=0)"], "k"),
         (["run", "--only", "sign", "--without", "sign"], "leave no primitive"),

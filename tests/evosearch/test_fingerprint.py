@@ -52,6 +52,23 @@ def test_different_maps_have_different_keys(one, other, states):
     assert of(one, states).key != of(other, states).key
 
 
+@pytest.mark.parametrize("role", ["is_hidden", "is_head", "is_embedding", "is_matrix"])
+def test_programs_that_differ_for_tensors_of_one_role_only_have_different_keys(role):
+    both = [of(f"return w - lr * where({role}(), {x}, {y})").key for x, y in ("gw", "wg")]
+    assert len({*both, of("return w - lr * g").key, of("return w - lr * w").key}) == 4
+
+
+def test_a_program_has_one_fingerprint_beside_those_that_read_roles():
+    texts = [
+        f"def f(w, g, m, *, lr=1):\n    m = ema(m, {x}, 0.9)\n    return w - lr * m, m\n"
+        for x in ("g", "g * is_head()")
+    ]
+    codes = [compile_program(parse(text)) for text in (*texts, *texts[::-1])]
+    together = fingerprints(codes)
+    assert together == [fingerprints([code])[0] for code in codes]
+    assert [code.reads_roles for code in codes] == [False, True, True, False]
+
+
 def test_odd_or_not():
     assert of("return w - lr * sign(g) * abs(w)").odd
     assert not of("return w - lr * square(g)").odd
