@@ -40,11 +40,11 @@ def validate(args: argparse.Namespace) -> None:
     report = arguments.output(args.json) if args.json else None
     config, store = directory.reopen(path)
     try:
-        found = load(path)
+        found, plan = load(path), _plan(args, config)
         if found is not None and found.next is None and not args.again:
-            console.print("Validated before; to look at the tasks again, which is counted, add --again.")
+            how = "" if found.plan == plan else " with other options"
+            console.print(f"Validated before{how}; to look at the tasks again, which is counted, add --again.")
         else:
-            plan = _plan(args, config)
             found = _measured(plan, found, args.again, Run(path, config, store), workers, Meter(console, began))
         validation_tables.show(console, found, store.count())
     finally:

@@ -107,7 +107,9 @@ def test_what_was_validated_is_shown_and_not_looked_at_again(here, capsys, monke
     assert main(["validate", "run", *CHEAP, "--seed", "5"]) == 0
     out = said(capsys)
     assert "stay sealed" in out
-    assert "--again" in out
+    assert "Validated before with other options; to look at the tasks again, which is counted, add --again." in out
+    assert main(["validate", "run", *CHEAP]) == 0
+    assert "Validated before; to look" in said(capsys)
     assert (len(planted.calls), purposes(here)) == (1, ["selection"])
     assert (here / "run" / "validation.json").read_bytes() == kept
     assert main(["validate", "run", *CHEAP, "--seed", "5", "--again"]) == 0
