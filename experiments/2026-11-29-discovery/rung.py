@@ -1,10 +1,10 @@
 """A larger rung: a character-level transformer of 1.2 million parameters on Python's own source code.
 
-    python experiments/2026-11-29-discovery/rung.py [NAME ...] [--steps 500] [--seeds 4] [--processes 2]
+    python experiments/2026-11-29-discovery/rung.py [NAME ...] [--steps 400] [--seeds 4] [--processes 2]
 
 The protocol is nanoGPT's for a CPU (windows of 64 characters, batches of 12, width 128, no dropout, gradients clipped
 to norm 1, linear warm-up, cosine decay, weight decay 0.1 on matrices only), with six layers in place of four and fewer
-steps. Each optimizer's learning rate is tuned on the same seven rates, a factor of two apart, one training each, by the
+steps. Each optimizer's learning rate is tuned on the same six rates, a factor of two apart, one training each, by the
 loss on validation files; then `--seeds` fresh seeds, the same for all, are tested on other files. Every training is a
 line of rung.jsonl beside this file, and what is there is not trained again. The table is printed at the end; --table
 prints it alone.
@@ -43,7 +43,7 @@ from tasks import Transformer, loss_of, windows  # noqa: E402
 
 RESULTS = HERE / "rung.jsonl"
 BATCH, WIDTH, DEPTH, DECAY, CLIP = 12, 128, 6, 0.1, 1.0
-RATES = tuple(5e-4 * 2**k for k in range(7))
+RATES = tuple(5e-4 * 2**k for k in range(6))
 TUNING_SEED = 1000
 Step = Callable[[], None]
 
@@ -64,52 +64,43 @@ def _codes(raw: bytes) -> Tensor:
     return torch.frombuffer(bytearray(ascii_only), dtype=torch.uint8).long()
 
 
-def by_evosearch(program: str) -> Callable[[nn.Module, float], list[Optimizer]]:
+def by_evosearch(program: str) -> Callable[[nn.Module, float], Optimizer]:
     """The optimizer that evosearch makes of a program, in one group for each role."""
 
-    def make(model: nn.Module, lr: float) -> list[Optimizer]:
+    def make(model: nn.Module, lr: float) -> Optimizer:
         import evosearch
 
         loaded = evosearch.load(program)
         cls = evosearch.to_torch(loaded)
         groups = parameter_groups(model, DECAY if "weight_decay" in loaded.defaults else None)
-        return [cls(groups, lr=lr)]
+        return cls(groups, lr=lr)
 
     return make
 
 
-def adamw(model: nn.Module, lr: float) -> list[Optimizer]:
+def adamw(model: nn.Module, lr: float) -> Optimizer:
     """torch's AdamW with nanoGPT's constants."""
-    return [torch.optim.AdamW(_known(parameter_groups(model, DECAY)), lr=lr, betas=(0.9, 0.99))]
+    return torch.optim.AdamW(_known(parameter_groups(model, DECAY)), lr=lr, betas=(0.9, 0.99))
 
 
-def nadamw(model: nn.Module, lr: float) -> list[Optimizer]:
+def nadamw(model: nn.Module, lr: float) -> Optimizer:
     """torch's NAdam with decoupled decay."""
     groups = _known(parameter_groups(model, DECAY))
-    return [torch.optim.NAdam(groups, lr=lr, betas=(0.9, 0.99), decoupled_weight_decay=True)]
-
-
-def muon(model: nn.Module, lr: float) -> list[Optimizer]:
-    """torch's Muon for hidden matrices, at AdamW's size of updates, and its AdamW for the rest, at one rate."""
-    groups = parameter_groups(model, DECAY)
-    hidden = _known([group for group in groups if group["role"] == "hidden"])
-    rest = _known([group for group in groups if group["role"] != "hidden"])
-    return [
-        torch.optim.Muon(hidden, lr=lr, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.99)),
-    ]
+    return torch.optim.NAdam(groups, lr=lr, betas=(0.9, 0.99), decoupled_weight_decay=True)
 
 
 def _known(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in group.items() if key != "role"} for group in groups]
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, float], list[Optimizer]]] = {"adamw": adamw, "nadamw": nadamw, "muon": muon}
+OPTIMIZERS: dict[str, Callable[[nn.Module, float], Optimizer]] = {"adamw": adamw, "nadamw": nadamw}
+PROGRAMS = ("matched", "grafted", "rotated")  # files beside this one; matched.opt is Muon
 
 
-def optimizers(name: str, model: nn.Module, lr: float) -> list[Optimizer]:
-    """The optimizers of a name in the table, or of a program that evosearch loads."""
-    return OPTIMIZERS.get(name, by_evosearch(name))(model, lr)
+def optimizer_of(name: str, model: nn.Module, lr: float) -> Optimizer:
+    """The optimizer of a name in the table, or of the program in a file beside this one, or that evosearch loads."""
+    program = str(HERE / f"{name}.opt") if name in PROGRAMS else name
+    return OPTIMIZERS.get(name, by_evosearch(program))(model, lr)
 
 
 def training(name: str, lr: float, seed: int, steps: int) -> dict[str, Any]:
@@ -118,8 +109,8 @@ def training(name: str, lr: float, seed: int, steps: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = Transformer(WIDTH, DEPTH, 4, dropout=0.0)
     order = Generator().manual_seed(seed)
-    used = optimizers(name, model, lr)
-    schedules = [warmup_cosine(optimizer, steps) for optimizer in used]
+    optimizer = optimizer_of(name, model, lr)
+    schedule = warmup_cosine(optimizer, steps)
     train = text()["train"]
     began = time.perf_counter()
     for _ in range(steps):
@@ -127,13 +118,11 @@ def training(name: str, lr: float, seed: int, steps: int) -> dict[str, Any]:
         loss = loss_of(model, windows(train, places))
         if not math.isfinite(loss.item()):
             break
-        for optimizer in used:
-            optimizer.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        for optimizer, schedule in zip(used, schedules, strict=True):
-            optimizer.step()
-            schedule.step()
+        optimizer.step()
+        schedule.step()
     seconds = time.perf_counter() - began
     found = {part: evaluated(model, part) for part in ("validation", "test")}
     return {"name": name, "lr": lr, "seed": seed, "steps": steps, **found, "seconds": round(seconds, 1)}
@@ -192,8 +181,8 @@ def table(names: list[str], steps: int) -> None:
 def main() -> None:
     """Tune, train, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=[*OPTIMIZERS], help="adamw, nadamw, muon, or programs")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("names", nargs="*", default=[*OPTIMIZERS, *PROGRAMS], help="names in the table, or programs")
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--table", action="store_true")
