@@ -20,7 +20,10 @@ Shapes = tuple[tuple[int, ...], ...]
 
 SHAPES = ((12, 8), (24,))
 ROLES = ("hidden", "vector")
-OF_ROLES = (*SHAPES, (6, 4), (4, 6)), (*ROLES, "head", "embedding")  # for programs that tell tensors apart by role
+OF_ROLES = (  # for programs that tell tensors apart by role: of each a tall matrix and a broad one
+    (*SHAPES, (5, 9), (6, 4), (3, 7), (7, 2), (4, 6)),
+    (*ROLES, "hidden", "head", "head", "embedding", "embedding"),
+)
 TIMES = (1, 2, 3, 10, 11, 100, 1000, 1001)  # jumps show what depends on t
 RATES = (1e-3, 0.05, 1e-3, 1e-3, 1e-3)  # of the replicas below
 SIGNS = (1.0, 1.0, -1.0, 1.0, 1.0)  # replica 2 sees -w and -g

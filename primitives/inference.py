@@ -24,6 +24,11 @@ def kinds_of(program: Program) -> dict[str, Kind | None]:
     return _known(program, state_kinds(program), None)
 
 
+def kind_of(expr: Expr, known: dict[str, Kind | None]) -> Kind | None:
+    """The kind of an expression over variables of known kinds; None where it has none."""
+    return _kind(expr, known, None)
+
+
 def kind_faults(program: Program) -> list[str]:
     """What is wrong with the kinds of a program; what else is wrong with it is passed over."""
     states, state_faults = _state_kinds(program)

@@ -64,7 +64,7 @@ def _codes(raw: bytes) -> Tensor:
     return torch.frombuffer(bytearray(ascii_only), dtype=torch.uint8).long()
 
 
-def by_evosearch(program: str) -> Callable[[nn.Module, float], Optimizer]:
+def by_evosearch(program: str, **settings: float) -> Callable[[nn.Module, float], Optimizer]:
     """The optimizer that evosearch makes of a program, in one group for each role."""
 
     def make(model: nn.Module, lr: float) -> Optimizer:
@@ -73,7 +73,7 @@ def by_evosearch(program: str) -> Callable[[nn.Module, float], Optimizer]:
         loaded = evosearch.load(program)
         cls = evosearch.to_torch(loaded)
         groups = parameter_groups(model, DECAY if "weight_decay" in loaded.defaults else None)
-        return cls(groups, lr=lr)
+        return cls(groups, lr=lr, **settings)
 
     return make
 
@@ -98,9 +98,11 @@ PROGRAMS = ("matched", "grafted", "rotated")  # files beside this one; matched.o
 
 
 def optimizer_of(name: str, model: nn.Module, lr: float) -> Optimizer:
-    """The optimizer of a name in the table, or of the program in a file beside this one, or that evosearch loads."""
-    program = str(HERE / f"{name}.opt") if name in PROGRAMS else name
-    return OPTIMIZERS.get(name, by_evosearch(program))(model, lr)
+    """The optimizer of a name in the table, or of a program, beside this file or any other: "matched beta=0.85"."""
+    base, *given = name.split()
+    program = str(HERE / f"{base}.opt") if base in PROGRAMS else base
+    settings = {key: float(value) for key, _, value in (part.partition("=") for part in given)}
+    return OPTIMIZERS.get(name, by_evosearch(program, **settings))(model, lr)
 
 
 def training(name: str, lr: float, seed: int, steps: int) -> dict[str, Any]:

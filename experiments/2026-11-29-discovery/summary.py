@@ -21,7 +21,7 @@ def record(path: Path) -> dict[str, Any]:
     return {
         "run": path.name,
         "seed": config["seed"],
-        "proxies": config["proxies"],
+        "proxies": [Path(name).name for name in config["proxies"]],
         "language": config["language"],
         "evolution": config["evolution"],
         **{key: status[key] for key in KEPT},

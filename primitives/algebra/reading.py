@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from primitives.algebra.arena import Arena
 from primitives.algebra.functions import apply
 from primitives.algebra.numbers import as_float, exact
-from primitives.algebra.widths import WIDE, narrowed
+from primitives.algebra.widths import narrowed, wide
 from primitives.inference import state_kinds
 from primitives.interpreter import expansion
 from primitives.kinds import NUMBER, TENSOR, Kind
@@ -110,7 +110,7 @@ def _as_wide(arena: Arena, i: int, kind: Kind, op: str) -> int:
     """The value as wide as it was written, for a primitive that would say another thing of what a law has left."""
     if not narrowed(arena.kind(i), kind, op):
         return i
-    return arena.add(i, arena.value("multiply", (arena.zero, value_of(WIDE[kind], arena))))
+    return arena.add(i, arena.value("multiply", (arena.zero, value_of(wide(kind), arena))))
 
 
 ATOMIC = frozenset({"every"})

@@ -22,7 +22,7 @@ from primitives.algebra.states import (
 from primitives.algebra.widths import sees_widths, widened
 from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
-from primitives.inference import kind_faults, state_kinds
+from primitives.inference import kind_faults, kind_of, kinds_of, state_kinds
 from primitives.kinds import KindError
 from primitives.program import Assign, Call, Program, calls, substitute
 from primitives.readable import readable
@@ -103,9 +103,11 @@ def _by_tier(program: Program, tier: str, until: float) -> tuple[Program, list[S
 
 def _without_zeros(program: Program) -> tuple[Program, list[Step]]:
     """The program without terms that are zero times a weight or a gradient, all else as it is written."""
-    if sees_widths(program):  # of what is wide by such a term only
-        return program, []
     steps: list[Step] = []
+    kinds, before = kinds_of(program), state_kinds(program)
+    seen = sees_widths(program)
+    if seen and any(kinds[name] != kind for name, kind in before.items()):  # the name of two things of different kinds
+        return program, []
     defined = {"w", "g"} - {a.name for a in program.body}  # what is computed may be undefined, and then is kept
 
     def cut(expr: Expr) -> Expr:
@@ -118,6 +120,7 @@ def _without_zeros(program: Program) -> tuple[Program, list[Step]]:
                 isinstance(zero, Call)
                 and zero.op == "multiply"
                 and any(zero.args == (0.0, x) or zero.args == (x, 0.0) for x in defined)
+                and not (seen and kind_of(args[1 - i], kinds) != kind_of(expr, kinds))
             ):
                 steps.append(Step("collect terms", EXACT, show_expr(Call(expr.op, args)), show_expr(args[1 - i])))
                 return args[1 - i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from primitives.interpreter import expansion
-from primitives.kinds import COLUMN, FULL, LEFT, RIGHT, ROW, TENSOR, Kind
+from primitives.kinds import TENSOR, Kind
 from primitives.program import Call, Program, calls, expressions
 from primitives.table import PRIMITIVES
 
@@ -14,23 +14,26 @@ Expr = str | float | Call
 BLIND = frozenset({"mean", "rms", "row_mean", "column_mean", "transpose"})
 """What says the same of a value as of one that repeats it, where neither is a number."""
 
-_TURNED, _FLAT = Call("transpose", ("w",)), Call("flatten", ("w",))
-_SOME: dict[Kind, Expr] = {
-    TENSOR: "w",
-    ROW: Call("row_mean", ("w",)),
-    COLUMN: Call("column_mean", ("w",)),
-    LEFT: Call("matmul", ("w", _TURNED)),
-    RIGHT: Call("matmul", (_TURNED, "w")),
-    FULL: Call("matmul", (_FLAT, Call("transpose", (_FLAT,)))),
-    Kind("mn", "1"): _FLAT,
+_COLUMNS: dict[str, Expr] = {  # a column as long as each dimension
+    "m": Call("column_mean", ("w",)),
+    "n": Call("transpose", (Call("row_mean", ("w",)),)),
+    "mn": Call("flatten", ("w",)),
 }
-WIDE = {**{kind.transposed: Call("transpose", (some,)) for kind, some in _SOME.items()}, **_SOME}
-"""Something of each kind but numbers, made of the weights."""
+
+
+def wide(kind: Kind) -> Expr:
+    """Something of a kind, but no number, made of the weights."""
+    if kind == TENSOR:
+        return "w"
+    if kind.columns == "1":
+        return _COLUMNS[kind.rows]
+    row = Call("transpose", (_COLUMNS[kind.columns],))
+    return row if kind.rows == "1" else Call("matmul", (_COLUMNS[kind.rows], row))
 
 
 def widened(expr: Expr, kind: Kind) -> Expr:
     """An expression plus zero times something of a kind."""
-    return expr if kind.single else Call("add", (expr, Call("multiply", (0.0, WIDE[kind]))))
+    return expr if kind.single else Call("add", (expr, Call("multiply", (0.0, wide(kind)))))
 
 
 def narrowed(left: Kind, written: Kind, op: str) -> bool:

@@ -103,6 +103,8 @@ class Writer:
         number = self.arena.as_number(i)
         if number is not None:
             return self._product(common, as_float(number))
+        if i in common:  # as a divisor: to join them would be to cancel
+            return self.say("multiply", self._product(common, None), self.write(i))
         return self._product({**common, i: ONE}, None)
 
     def _squared(self, terms: dict[int, Fraction]) -> Name | None:

@@ -58,6 +58,13 @@ def test_programs_that_differ_for_tensors_of_one_role_only_have_different_keys(r
     assert len({*both, of("return w - lr * g").key, of("return w - lr * w").key}) == 4
 
 
+def test_the_sides_of_a_matrix_are_told_apart_within_each_role():
+    for role in ("is_hidden", "is_head", "is_embedding"):
+        ratios = ("rows(w) / columns(w)", "max(1, rows(w) / columns(w))", "min(1, rows(w) / columns(w))", "size(w)")
+        keys = {of(f"return w - lr * where({role}(), {ratio} * g, sign(g))").key for ratio in ratios}
+        assert len(keys) == len(ratios), role
+
+
 def test_a_program_has_one_fingerprint_beside_those_that_read_roles():
     texts = [
         f"def f(w, g, m, *, lr=1):\n    m = ema(m, {x}, 0.9)\n    return w - lr * m, m\n"

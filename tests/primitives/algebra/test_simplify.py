@@ -227,6 +227,35 @@ def test_a_term_that_is_zero_or_undefined_stays():
     assert "log(g)" in show(simplify(parse(text), EXACT).program)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "w * (w + g) / (w + g)",
+        "g * (norm(g) + norm(w)) / (norm(g) + norm(w))",
+        "sign(m) * (m + g) / (m + g)",
+        "(w + g) * w / sqrt(w + g)",
+        "w / (w + g) * (w + g)",
+    ],
+)
+@pytest.mark.parametrize("tier", [EXACT, PROTECTED])
+def test_a_sum_over_itself_is_not_lost_where_it_is_written(value: str, tier: str) -> None:
+    program = parse(f"def f(w, g, m, *, lr=0.1):\n    return w - lr * ({value}), ema(m, g, 0.9)\n")
+    found = simplify(program, tier).program
+    assert difference(program, found) is None, show(found)
+
+
+@pytest.mark.parametrize("square", ["flatten(w), row_mean(g)", "column_mean(w), transpose(flatten(g))"])
+def test_a_value_of_any_kind_stays_as_wide(square: str) -> None:
+    text = f"def k(w, g, *, lr=0.1):\n    x = matmul({square})\n    return w - lr * (sum(x - x + mean(w)) + g)\n"
+    found = simplify(parse(text)).program
+    assert difference(parse(text), found) is None, show(found)
+
+
+def test_a_zero_that_widens_nothing_goes_beside_a_sum() -> None:
+    text = "def f(w, g, *, lr=0.1):\n    x = where(w > 0, log(w), exp(g)) + 0 * w\n    return w - lr * x * sum(g)\n"
+    assert "0 *" not in show(simplify(parse(text)).program)
+
+
 AS_WIDE = (  # rows, columns and numbers that only a term or a branch which laws let go makes as wide as a tensor
     "row_mean(g) + 0 * w",
     "where(g > 0, row_mean(g), row_mean(g))",
