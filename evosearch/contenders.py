@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import proxies
@@ -15,6 +15,7 @@ from evosearch.run import References
 from evosearch.score import Baseline
 from evosearch.store import Store
 from evosearch.trials import Free
+from primitives.graph import canonical
 from primitives.reference import reference
 from primitives.text import parse, show
 
@@ -61,19 +62,47 @@ def candidates(archive: Archive, most: int) -> list[Contender]:
     return as_found + again
 
 
-def named(candidates: Iterable[str], against: Iterable[str]) -> list[Contender]:
-    """Programs that somebody names: candidates, as they are and with all constants free; controls with these free."""
-    found, there = [], [*BARS, "lion"]
-    for name in candidates:
-        text = show(resolve(name))
-        found += [Contender(name, text, (), name), Contender(f"{name}, tuned again", text, "all", name)]
-        there.append(name)
-    for name in against:
-        found.append(Contender(f"{name}, tuned", show(resolve(name)), "all"))
-        there.append(name)
-    if twice := next((name for name in there if there.count(name) > 1), None):
-        raise ConfigError(f"{twice} takes part already; name it once, as --program or --against.")
+Named = tuple[tuple[str, str], ...]  # names of programs, and their texts
+
+
+def read(candidates: Iterable[str], against: Iterable[str]) -> tuple[Named, Named]:
+    """Programs that somebody names, with their texts; ConfigError where one is named twice."""
+    there = {_map(show(reference(name))): name for name in (*BARS, "lion")}
+    found: list[list[tuple[str, str]]] = [[], []]
+    for names, some in ((candidates, found[0]), (against, found[1])):
+        for name in names:
+            text = show(resolve(name))
+            if (other := there.get(_map(text))) is not None:
+                also = "" if other == name else f", as {other}"
+                raise ConfigError(f"{name} takes part already{also}; name it once, as --program or --against.")
+            there[_map(text)] = name
+            some.append((name, text))
+    return tuple(found[0]), tuple(found[1])
+
+
+def named(candidates: Named, against: Named, there: Iterable[Contender]) -> list[Contender]:
+    """What joins those who are there: candidates, as they are and with all constants free; controls with these free.
+
+    One that is a candidate of the run, with its constants named perhaps, is another form of it. ConfigError where
+    somebody has the name already.
+    """
+    numbers = {_map(c.text): c.candidate for c in there if c.candidate}
+    found = []
+    for name, text in candidates:
+        number = numbers.get(_map(text), name)
+        found += [Contender(name, text, (), number), Contender(f"{name}, tuned again", text, "all", number)]
+    found += [Contender(f"{name}, tuned", text, "all") for name, text in against]
+    names = [c.name for c in (*there, *found)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"'{twice}' is a name that takes part already; give the file another.")
     return found
+
+
+def _map(text: str) -> str:
+    """A program's text without what does not change what it does: names, notes, the default of lr."""
+    program = canonical(parse(text))
+    hyper = tuple((name, 1.0 if name == "lr" else value) for name, value in program.hyper)
+    return show(replace(program, name="f", doc="", hyper=hyper))
 
 
 def controls(references: References, starts: Iterable[str], store: Store, at_random: Archive) -> list[Contender]:

@@ -16,16 +16,20 @@ from rich.console import Console
 import proxies
 from evosearch import arguments, control, directory, validation_tables
 from evosearch.config import Config, ConfigError
-from evosearch.contenders import archive_of, candidates, controls, named
+from evosearch.config import load as load_config
+from evosearch.contenders import archive_of, candidates, controls, named, read
 from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
 from evosearch.mistakes import StoreError
+from evosearch.resolve import place_in_run
 from evosearch.run import Prologue, prepare
 from evosearch.search import Search
 from evosearch.store import Store
 from evosearch.validation import Plan, Validation, load, measure, save
 from evosearch.warm import compile_machines
 from evosearch.workers import Workers, open_workers
+from primitives.program import ProgramError
+from proxies import TaskError
 
 DEADLINE = 600.0  # seconds of one job
 LEAST = {"seeds": 3, "trials": 1, "candidates": 1, "seed": 0}
@@ -40,17 +44,26 @@ def validate(args: argparse.Namespace) -> None:
     report = arguments.output(args.json) if args.json else None
     config, store = directory.reopen(path)
     try:
-        found, plan = load(path), _plan(args, config)
+        found = load(path)
         if found is not None and found.next is None and not args.again:
-            how = "" if found.plan == plan else " with other options"
+            how = "" if _is(found.plan, args, config) else " with other options"
             console.print(f"Validated before{how}; to look at the tasks again, which is counted, add --again.")
         else:
+            plan = _plan(args, config)
             found = _measured(plan, found, args.again, Run(path, config, store), workers, Meter(console, began))
         validation_tables.show(console, found, store.count())
     finally:
         store.close()
     if report is not None:
         directory.write(report, json.dumps(validation_tables.report(found), indent=1) + "\n")
+
+
+def _is(plan: Plan, args: argparse.Namespace, config: Config) -> bool:
+    """Whether the options say the same plan; not so where they make none any more."""
+    try:
+        return _plan(args, config) == plan
+    except (ConfigError, ProgramError, TaskError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -113,8 +126,7 @@ def _begun(
     """A new validation: the run's candidates, random search of the same size, and the other controls."""
     references = prepare(run.config, run.store, Prologue(pool, DEADLINE), meter.say)
     found = candidates(archive_of(run.config, run.store, references.bar), plan.candidates)
-    extra = named(plan.programs, plan.against)
-    if not found and not extra:
+    if not found and not plan.programs:
         raise StoreError(f"no program of {run.path} passed all hurdles; search for longer before it is validated.")
 
     def watch(search: Search) -> None:
@@ -124,8 +136,9 @@ def _begun(
     meter.say(f"random search of the same size, into {run.path / control.NAME}")
     best = control.random_search(at_random, run.path, run.store, pool, references.bar, watch)
     others = controls(references, run.config.evolution.start, run.store, best)
+    others += named(plan.programs, plan.against, (*found, *others))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Validation(plan, now, at_random.programs, (*found, *others, *extra), earlier=earlier)
+    return Validation(plan, now, at_random.programs, (*found, *others), earlier=earlier)
 
 
 def _plan(args: argparse.Namespace, config: Config) -> Plan:
@@ -135,8 +148,10 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
             raise ConfigError(f"--{name} is {getattr(args, name)} and must be at least {least}.")
     if args.seeds > MOST_REPLICATES:
         raise ConfigError(f"--seeds is {args.seeds} and must be at most {MOST_REPLICATES}.")
-    selection = _tasks(args.selection or ["selection"], "--selection", config)
-    held_out = _tasks(args.held_out or proxies.of_tier("held out"), "--held-out", config)
+    own, against = read(args.program or (), args.against or ())
+    bred = (*config.proxies, *(task for name in args.program or () for task in bred_on(name)))
+    selection = _tasks(args.selection or ["selection"], "--selection", bred)
+    held_out = _tasks(args.held_out or proxies.of_tier("held out"), "--held-out", bred)
     for name in selection:
         if name in held_out:
             raise ConfigError(f"{name} cannot serve both to choose and to judge; name another for one of the two.")
@@ -148,13 +163,17 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
                 f"{name} has data that {chosen_on[shared[0]]} chooses on ({', '.join(shared)}); name another task for "
                 "one of the two."
             )
-    own, against = tuple(args.program or ()), tuple(args.against or ())
-    named(own, against)  # what is wrong with them is said first
     return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed, own, against)
 
 
-def _tasks(given: list[str] | tuple[str, ...], option: str, config: Config) -> tuple[str, ...]:
-    """The tasks of a tier; ConfigError for those that the run was bred on, or that are sealed and should not be."""
+def bred_on(spec: str) -> tuple[str, ...]:
+    """The tasks that a program was bred on, where it is named in a run; of others nobody knows."""
+    place = place_in_run(spec)
+    return () if place is None else load_config(place[0] / "config.toml").proxies
+
+
+def _tasks(given: list[str] | tuple[str, ...], option: str, bred: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks of a tier; ConfigError for those that candidates were bred on, or that are sealed and should not be."""
     names = arguments.tasks(list(given))
     if not names:
         raise ConfigError(f"there is no task of that tier; name some with {option}.")
@@ -164,10 +183,10 @@ def _tasks(given: list[str] | tuple[str, ...], option: str, config: Config) -> t
                 raise ConfigError(f"{name} is held out: it judges, and cannot serve to choose before.")
             continue
         try:
-            shared = _sources(name) & {source for task in config.proxies for source in _sources(task)}
+            shared = _sources(name) & {source for task in bred for source in _sources(task)}
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        if name in config.proxies or shared:
+        if name in bred or shared:
             what = f" ({', '.join(sorted(shared))})" if shared else ""
             raise ConfigError(f"{name} has data that the run was bred on{what}; name another task for {option}.")
     return names

@@ -41,8 +41,8 @@ class Plan:
     trials: int  # of each tuning
     candidates: int  # at most, of the front
     seed: int
-    programs: tuple[str, ...] = ()  # candidates beside those of the front, as they were named
-    against: tuple[str, ...] = ()  # controls beside the usual ones
+    programs: tuple[tuple[str, str], ...] = ()  # candidates beside those of the front: name and text
+    against: tuple[tuple[str, str], ...] = ()  # controls beside the usual ones
 
     def trainings(self, contenders: int, tasks: int) -> int:
         """How many trainings a tier takes."""
@@ -178,9 +178,7 @@ def load(path: Path) -> Validation | None:
         return None
     try:
         data = json.loads((path / NAME).read_text(encoding="utf-8"))
-        plan: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data["plan"].items()
-        }
+        plan: dict[str, Any] = {key: _tuples(value) for key, value in data["plan"].items()}
         return Validation(
             **{
                 **data,
@@ -193,6 +191,11 @@ def load(path: Path) -> Validation | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path / NAME} cannot be read; move it away to validate again.") from error
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, those inside too."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _contender(data: dict[str, Any]) -> Contender:

@@ -41,6 +41,8 @@ def sentences(validation: Validation, programs: int) -> list[str]:
     found += [_of_tasks(standing) for standing in validation.judged]
     if validation.held_out is not None and validation.held_out.past.looks:
         found.append(f"The held-out tasks are no longer unseen: {validation.held_out.past.shown()}.")
+    if own := [name for name, _ in validation.plan.programs]:
+        found.append(f"What {', '.join(own)} was bred and chosen on is not known here, unless a run says so.")
     if programs > validation.programs:
         found.append(
             f"The run has grown since, from {validation.programs:,} to {programs:,} programs; --again validates that."

@@ -185,10 +185,50 @@ def test_programs_that_are_named_take_part(here, capsys, monkeypatch):
     assert "momentum, tuned" in judged
     assert sum(name.startswith("1st.opt") for name in judged) <= 1
     again = validation.load(here / "run")
-    assert again.plan.programs == ("1st.opt",)
-    assert again.plan.against == ("momentum",)
+    assert [name for name, _ in again.plan.programs] == ["1st.opt"]
+    assert [name for name, _ in again.plan.against] == ["momentum"]
     free = {contender.name: contender.free for contender in again.contenders}
     assert (free["1st.opt"], free["1st.opt, tuned again"], free["momentum, tuned"]) == ((), "all", "all")
+
+
+def test_a_program_that_was_changed_is_another_plan(here, capsys, monkeypatch):
+    Planted(monkeypatch, (0.0, 0.0))
+    mine = Path("mine.opt")
+    mine.write_text("def mine(w, g, *, lr=0.1):\n    return w - lr * sign(g)\n")
+    command = ["validate", "run", *CHEAP, "--program", "mine.opt"]
+    assert main(command) == 0
+    assert "bred and chosen on is not known here" in said(capsys)
+    mine.write_text("def mine(w, g, *, lr=0.1):\n    return w - lr * cbrt(g)\n")
+    assert main(command) == 0
+    assert "with other options" in said(capsys)
+    mine.unlink()
+    assert main(command) == 0  # what was measured is shown
+    assert "with other options" in said(capsys)
+
+
+def test_a_candidate_by_another_name_is_a_form_of_it(here, capsys, monkeypatch):
+    """So it takes no second place among those who are judged on held-out tasks; nor may a name be taken twice."""
+    Planted(monkeypatch, (0.0, 0.0))
+    assert main(["validate", "run", *CHEAP, "--program", "run:front[0]"]) == 0
+    contenders = validation.load(here / "run").contenders
+    [number] = {c.candidate for c in contenders if c.name.startswith("run:front[0]")}
+    assert number in {c.name for c in contenders}
+    Path(number).write_text("def mine(w, g, *, lr=0.1):\n    return w - lr * sign(g)\n")
+    assert main(["validate", "run", *CHEAP, "--program", number, "--again"]) == 2
+    assert "is a name that takes part already" in capsys.readouterr().err
+    Path("mine.opt").write_text(Path(number).read_text())
+    assert main(["validate", "run", *CHEAP, "--program", "mine.opt", "--against", "./mine.opt"]) == 0  # shown only
+    assert main(["validate", "run", *CHEAP, "--program", "mine.opt", "--against", "./mine.opt", "--again"]) == 2
+    assert "./mine.opt takes part already, as mine.opt" in capsys.readouterr().err
+
+
+def test_what_another_run_was_bred_on_judges_nothing_of_it(here, capsys):
+    other = here / "other"
+    shutil.copytree(here / "run", other)
+    config = other / "config.toml"
+    config.write_text(config.read_text().replace('proxies = ["digits"]', 'proxies = ["choose1"]'))
+    assert main(["validate", "run", *CHEAP, "--program", "other:best"]) == 2
+    assert "choose1 has data that" in capsys.readouterr().err
 
 
 def test_random_search_goes_on_where_it_was_interrupted(here, capsys, monkeypatch):
