@@ -10,6 +10,7 @@ takes a *whole* matrix runs at the beginning of a stretch: what it reads has com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from primitives.table import PRIMITIVES
 FIXED_SLOTS = len(INPUT_SLOTS) + len(SHAPE_SLOTS)
 # The primitives of matrices that the machine for CPUs has.
 PRODUCTS = ("transpose", "row_mean", "column_mean", "flatten", "unflatten", "matmul", "orthogonalize")
+COUNTED = 5.0  # steps, of which the table's cost of a primitive that counts some is
 TAKEN_ON_CPUS = ("", "products")  # of `Bytecode.needs`, by the machine for CPUs, which is that of a search
 
 
@@ -93,8 +95,9 @@ class Bytecode:
     @property
     def cost(self) -> float:
         """Cost of a step for each element, in additions."""
+        numbers = dict(self.constants)
         work = (i for s in self.stretches for i in (*s.whole, *s.body, *s.reductions, *s.moves))
-        return sum(PRIMITIVES[i.op].cost if i.op in PRIMITIVES else 0.5 for i in work)
+        return sum(_cost(i, numbers) for i in work)
 
 
 def compile_program(program: Program, hyper: Mapping[str, float] | None = None) -> Bytecode:
@@ -119,6 +122,15 @@ def compile_program(program: Program, hyper: Mapping[str, float] | None = None) 
         any(node.op == "input" and node.value == "loss" for node in g.nodes),
         _needs(s),
     )
+
+
+def _cost(i: Instruction, numbers: Mapping[int, float]) -> float:
+    """Of an instruction for each element; what counts steps costs as many times a fifth of what the table says."""
+    if i.op not in PRIMITIVES:
+        return 0.5
+    p = PRIMITIVES[i.op]
+    counts = [numbers.get(a, COUNTED) for a, role in zip(i.args, p.roles, strict=True) if role == "count"]
+    return p.cost * math.prod(counts) / COUNTED ** len(counts)
 
 
 def _needs(s: Schedule) -> str:

@@ -98,6 +98,14 @@ def test_a_dead_state_is_gone():
     assert compiled("def f(w, g, m, *, lr=0.1):\n    return w - lr * g, m + g\n").states == ()
 
 
+def test_ten_newton_schulz_steps_cost_twice_as_much_as_five():
+    text = "def f(w, g, *, lr=1):\n    return w - lr * orthogonalize(g, {}, 3.4445, -4.775, 2.0315)\n"
+    five, ten = (compile_program(parse(text.format(steps))).cost for steps in (5, 10))
+    rest = 2 * PRIMITIVES["multiply"].cost
+    assert five - rest == PRIMITIVES["orthogonalize"].cost
+    assert ten - rest == 2 * (five - rest)
+
+
 def test_cost_is_that_of_the_primitives_for_each_element():
     assert compile_program(reference("sgd")).cost == 2 * PRIMITIVES["multiply"].cost
     with_norm = compiled("def f(w, g, *, lr=0.1):\n    return w - lr * (g / norm(g))\n")
