@@ -275,6 +275,19 @@ def test_another_machine_is_noted(whole):
     assert said[0].startswith("note: processor was abacus and is ")
 
 
+def test_a_search_from_muon_tells_tensors_apart_by_role(tmp_path):
+    """What it asks of a head stays another thing than what it asks of a hidden matrix; the same again as together."""
+    language = Language(also=("newton_schulz", "is_hidden"), max_cost=1000.0)
+    evolution = dataclasses.replace(SMALL.evolution, start=("muon",))
+    config = dataclasses.replace(SMALL, programs=48, language=language, evolution=evolution)
+    search(tmp_path / "run", config)
+    found = rows(tmp_path / "run")
+    assert sum("is_hidden()" in row[4] for row in found) > len(found) / 2
+    search(tmp_path / "parts", config, programs=16)
+    search(tmp_path / "parts", config)
+    assert rows(tmp_path / "parts") == found
+
+
 def test_a_search_with_matrices_blocks_and_a_mate_is_the_same_in_one_go_and_in_two(tmp_path):
     language = Language(also=("matmul", "transpose", "row_mean", "newton_schulz"), max_cost=1000.0)
     mutations = Mutations(graft=1.0, donors=("lion", "muon_everywhere"))
