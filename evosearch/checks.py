@@ -88,4 +88,7 @@ def _check_start(name: str, program: Program, limits: Language) -> None:
         ("cost", compile_program(program).cost, limits.max_cost),
     ):
         if value > most:
-            raise ConfigError(f"the start '{name}' has {what} {value:g}, above --max-{what} {most:g}; use --from.")
+            raise ConfigError(
+                f"the start '{name}' has {what} {value:g}, above --max-{what} {most:g}; raise that, or start --from "
+                "another."
+            )

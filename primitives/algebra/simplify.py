@@ -226,12 +226,12 @@ def _written(program: Program, n: Normal) -> Program:
 
 def _as_wide(program: Program, arena: Arena) -> Program:
     """The program with states as wide as they were, where something in it sees how wide they are."""
-    kinds = state_kinds(program) if sees_widths(program) else {}
-    new = zip(kinds.items(), program.returns[1:], strict=False)
-    returns = [
-        value if kind == arena.inputs[name] else widened(value, arena.inputs[name]) for (name, kind), value in new
-    ]
-    return replace(program, returns=(program.returns[0], *returns)) if returns else program
+    if not sees_widths(program):
+        return program
+    were = [arena.inputs[name] for name in program.state_names]
+    new = zip(program.returns[1:], state_kinds(program).values(), were, strict=True)
+    returns = (value if now == before else widened(value, before) for value, now, before in new)
+    return replace(program, returns=(program.returns[0], *returns))
 
 
 def _last_step(n: Normal, writer: Writer) -> Expr:
