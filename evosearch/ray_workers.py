@@ -19,8 +19,10 @@ from evosearch import address
 from evosearch.workers import AUTO, Died, Failure, Raised, WorkerError, one_line
 from proxies.threads import ENVIRONMENT
 
-# Ray prints a page on stdout for each dead worker and node, even if told not to; this setting is read at its import.
+# Both are read when Ray is imported. It prints a page on stdout for each dead worker and node, even if told not to; and
+# its own handler of signals, when it is taken down, lets SIGTERM kill a driver that is still closing.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead")
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # announcements of its own
     import ray
