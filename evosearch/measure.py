@@ -151,10 +151,12 @@ def trained(
 
 
 def _batches(programs: Sequence[Program], together: int, device: str) -> list[list[int]]:
-    """Which programs are trained together; those that would cost others time are alone."""
-    plain = [i for i, program in enumerate(programs) if batch.is_plain(program, torch.device(device).type)]
-    alone = sorted({*range(len(programs))} - {*plain})
-    return [plain[i : i + together] for i in range(0, len(plain), together)] + [[i] for i in alone]
+    """Which programs are trained together; those that would cost others time are not."""
+    groups: dict[object, list[int]] = {}
+    for i, program in enumerate(programs):
+        company = batch.company(program, torch.device(device).type)
+        groups.setdefault(i if company is None else company, []).append(i)
+    return [group[i : i + together] for group in groups.values() for i in range(0, len(group), together)]
 
 
 def _batch(

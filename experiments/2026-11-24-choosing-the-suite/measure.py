@@ -32,7 +32,7 @@ from evosearch.store import Store  # noqa: E402
 from evosearch.trials import WIDE  # noqa: E402
 from evosearch.tuning import Plan  # noqa: E402
 from evosearch.workers import open_workers  # noqa: E402
-from primitives.machines.batch import is_plain  # noqa: E402
+from primitives.machines.batch import company  # noqa: E402
 from primitives.reference import names, reference  # noqa: E402
 from primitives.text import show  # noqa: E402
 
@@ -61,7 +61,7 @@ def varied(directory: Path) -> list[str]:
         programs.sort()
         places = np.linspace(0, len(programs) - 1, min(PER_STAGE, len(programs))).astype(int)
         texts += [programs[i][1] for i in places]
-    return [*dict.fromkeys(texts), *(show(reference(name)) for name in names() if is_plain(reference(name)))]
+    return [*dict.fromkeys(texts), *(show(reference(name)) for name in names() if company(reference(name)) == ())]
 
 
 def losses_on(task: str, texts: list[str], prologue: Prologue) -> dict[str, Any]:

@@ -39,9 +39,12 @@ def compiled(program: Program, known: Known = ()) -> Bytecode:
 _read = lru_cache(maxsize=RECENT)(constants_read)
 
 
-def is_plain(program: Program, device: str = "cpu") -> bool:
-    """Whether it may share a batch at no cost to others: no tensor told apart, on the device's own machine."""
-    return machine_for(device, [compiled(program)]) is not TorchMachine and not _read(program)
+def company(program: Program, device: str = "cpu") -> tuple[object, ...] | None:
+    """What programs have in common that may share a batch at no cost to each other; None for one that stays alone."""
+    if machine_for(device, [compiled(program)]) is TorchMachine:
+        return None
+    read = _read(program)
+    return (read, _looks_beyond(compiled(program))) if read else ()
 
 
 def elements(programs: Sequence[Program], shapes: Sequence[tuple[int, ...]]) -> int:

@@ -13,7 +13,7 @@ from evosearch import baseline
 from evosearch.breed import make_context
 from evosearch.final import FRESH_SEED
 from evosearch.tuning import TUNING_SEED, Plan, Tuned, trainings, tune
-from primitives.machines.batch import is_plain
+from primitives.machines.batch import company
 from primitives.reference import names, reference
 from primitives.text import problems
 from tests.evosearch.small import SMALL
@@ -31,7 +31,7 @@ class Bench:
         return trainings(self.context, plan, items)
 
 
-@pytest.mark.parametrize("name", [n for n in names() if is_plain(reference(n))])
+@pytest.mark.parametrize("name", [n for n in names() if company(reference(n)) == ()])
 def test_every_reference_program_can_be_tuned_and_all_get_the_same(name):
     bench = Bench()
     tuned = tune(reference(name), ("digits",), bench, sets=4, warmup=0.1)

@@ -18,6 +18,10 @@ from proxies.train import train, train_torch
 from tests.evosearch.small import SMALL, scoring
 
 ADAMW, SGD, LION = (show(canonical(reference(name))) for name in ("adamw", "sgd", "lion"))
+MUON = (
+    "def f(w, g, m, *, lr=1):\n    m = ema(m, g, 0.9)\n    return w - lr * where(is_hidden(), newton_schulz(m), m), m\n"
+)
+NORMED = "def f(w, g, *, lr=1):\n    return w - lr * where(is_hidden(), g, g / global_norm(g))\n"
 BROKEN = "def f(w, g, *, lr=1):\n    return w - lr * log(g - g)\n"
 SCALED = "def f(w, g, *, lr=1):\n    x1 = clip(g, -0.01, 0.01)\n    return w - lr * x1\n"
 GRID = (-12, -8, -4)
@@ -31,9 +35,9 @@ def baseline() -> Baseline:
 
 @pytest.mark.parametrize("name", ["digits", "least_squares"])
 def test_alone_as_in_any_company_bit_for_bit(name):
-    proxy, texts = proxies.get(name), [ADAMW, BROKEN, SGD, LION] * 7
+    proxy, texts = proxies.get(name), [ADAMW, BROKEN, SGD, LION, MUON, NORMED, MUON.replace("0.9", "0.5")] * 4
     together = measure(texts, proxy, [3, 4], [GRID] * len(texts), steps=30)
-    for i in (0, 2, 3, 25, 26, 27):
+    for i in (0, 2, 3, 4, 5, 6, 24, 25, 26, 27):
         alone = measure([texts[i]], proxy, [4], [GRID], steps=30)
         assert (alone[0, 0] == together[i, 1]).all()
     assert np.isinf(together[1]).all()
