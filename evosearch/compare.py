@@ -22,7 +22,7 @@ from evosearch.contest import MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
 from evosearch.plain import plain
-from evosearch.resolve import resolve
+from evosearch.resolve import resolve, shown
 from evosearch.run import Prologue
 from evosearch.verdicts import PRIMARY, Verdict, verdicts
 from evosearch.warm import compile_machines
@@ -80,9 +80,9 @@ def named(specs: Sequence[str], constants: bool = False) -> list[Entrant]:
     met: Counter[str] = Counter()
     entrants = []
     for spec in specs:
-        met[spec] += 1
-        name = spec if met[spec] == 1 else f"{spec} ({met[spec]})"
-        program = resolve(spec)
+        program, name = resolve(spec), shown(spec)
+        met[name] += 1
+        name = name if met[name] == 1 else f"{name} ({met[name]})"
         entrants.append(Entrant(name, program, "all") if constants else Entrant(name, program))
     return entrants
 

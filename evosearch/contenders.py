@@ -10,7 +10,7 @@ import proxies
 from evosearch.archive import Archive
 from evosearch.config import Config, ConfigError
 from evosearch.contest import Entrant
-from evosearch.resolve import resolve
+from evosearch.resolve import resolve, shown
 from evosearch.run import References
 from evosearch.score import Baseline
 from evosearch.store import Store
@@ -75,8 +75,8 @@ def read(candidates: Iterable[str], against: Iterable[str]) -> tuple[Named, Name
             if (other := there.get(_map(text))) is not None:
                 also = "" if other == name else f", as {other}"
                 raise ConfigError(f"{name} takes part already{also}; name it once, as --program or --against.")
-            there[_map(text)] = name
-            some.append((name, text))
+            there[_map(text)] = shown(name)
+            some.append((shown(name), text))
     return tuple(found[0]), tuple(found[1])
 
 

@@ -42,6 +42,17 @@ def resolve(spec: str) -> Program:
     return reference(spec)  # says which names there are
 
 
+def shown(spec: str) -> str:
+    """A name for a table, without folders: `mine.opt` of a file, `run:best` of a program of a run; else as it is typed.
+
+    What a program is called decides its draws in a contest, and where a file lies must not.
+    """
+    if (in_run := place_in_run(spec)) is not None:
+        directory, which = in_run
+        return f"{directory.resolve().name}:{which}"
+    return Path(spec).name if _is(Path.is_file, spec) else spec
+
+
 def _leaf(spec: str) -> Program:
     """The program of a name or a quoted string inside an expression, which is no expression itself."""
     if spec in names():

@@ -8,6 +8,7 @@ import pytest
 
 import evosearch
 from evosearch.cli import main
+from evosearch.resolve import shown
 from primitives.program import ProgramError
 from primitives.recommended import RECOMMENDED
 from primitives.reference import reference
@@ -94,3 +95,13 @@ def test_recommended_settings_are_programs_like_any(name, capsys):
     assert f"def {name}(w, g" in out
     assert evosearch.load(name).states == evosearch.load(RECOMMENDED[name].expression).states
     assert evosearch.load("lookahead(adam)").states[:2] == reference("adam").states
+
+
+def test_what_a_program_is_called_in_tables_does_not_say_where_it_lies(tmp_path, monkeypatch):
+    """Its draws in a contest follow from that."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.opt").write_text("def mine(w, g, *, lr=1):\n    return w - lr * sign(g)\n")
+    monkeypatch.chdir(tmp_path / "sub")
+    assert {shown(spec) for spec in ("mine.opt", "./mine.opt", str(tmp_path / "sub" / "mine.opt"))} == {"mine.opt"}
+    assert {shown(spec) for spec in (".:best", "../sub:best", f"{tmp_path}/sub:best")} == {"sub:best"}
+    assert shown("lookahead(adam, k=5)") == "lookahead(adam, k=5)"
