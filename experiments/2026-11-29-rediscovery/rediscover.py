@@ -149,7 +149,7 @@ def interval(hits: int, of: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a frequency."""
     z, p = 1.96, hits / of
     middle, half = p + z * z / (2 * of), z * (p * (1 - p) / of + z * z / (4 * of * of)) ** 0.5
-    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+    return max(0.0, middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
