@@ -18,7 +18,7 @@ from primitives.graph import canonical
 from primitives.options import Option
 from primitives.program import Program
 from primitives.recommended import RECOMMENDED
-from primitives.reference import names, reference
+from primitives.reference import found, names, reference
 from primitives.schedules import SCHEDULES
 from primitives.table import PRIMITIVES
 from primitives.text import show_number
@@ -28,14 +28,16 @@ WIDTH = 200  # of the table of methods, where no terminal says how wide it is
 
 
 def list_programs(args: argparse.Namespace) -> None:
-    """The reference programs with what their texts say of them; wrappers, schedules and recommended settings."""
+    """Reference programs with what their texts say of them, what searches led to, wrappers, schedules and settings."""
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH)
-    programs = [(name, reference(name)) for name in names()]
+    programs, ours = ([(name, reference(name)) for name in some] for some in (names(), found()))
     if args.json:
-        print(json.dumps([{"name": name, **_record(program)} for name, program in programs], indent=2))
+        print(json.dumps([{"name": name, **_record(program)} for name, program in programs + ours], indent=2))
         return
     console.print(_methods(programs))
+    rows = [(name, _title(program.doc)) for name, program in ours]
+    console.print(_titled("What searches led to, better on held-out tasks (experiments/README.md)", rows))
     rows = [(f"{w.name}({', '.join([*w.takes, *_options(w.options)])})", _title(w.doc)) for w in WRAPPERS.values()]
     console.print(_titled("Wrappers, from programs to a program", rows))
     rows = [(f"{s.name}({', '.join(_options(s.options))})", _title(s.doc)) for s in SCHEDULES.values()]

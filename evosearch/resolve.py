@@ -12,7 +12,7 @@ from evosearch.config import ConfigError, load
 from primitives import own
 from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
-from primitives.reference import names, reference
+from primitives.reference import known, reference
 from primitives.text import parse
 
 LARGEST = 1_000_000  # bytes of a program file
@@ -25,7 +25,7 @@ def resolve(spec: str) -> Program:
         raise ProgramError("the program has no name; give a reference name (see `evosearch list`), a file or DIR:best.")
     if len(spec) > LONGEST:
         raise ProgramError(f"a name or expression has at most {LONGEST:,} characters; write the program into a file.")
-    if spec in names():
+    if spec in known():
         return reference(spec)
     found = _of_place(spec)
     if found is not None:
@@ -55,7 +55,7 @@ def shown(spec: str) -> str:
 
 def _leaf(spec: str) -> Program:
     """The program of a name or a quoted string inside an expression, which is no expression itself."""
-    if spec in names():
+    if spec in known():
         return reference(spec)
     found = _of_place(spec)
     if found is not None:

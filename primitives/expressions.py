@@ -14,7 +14,7 @@ from dataclasses import replace
 from primitives.options import unknown
 from primitives.program import Program, ProgramError
 from primitives.recommended import RECOMMENDED
-from primitives.reference import names, reference
+from primitives.reference import known, reference
 from primitives.schedules import SCHEDULES, Schedule
 from primitives.wrappers import WRAPPERS, Wrapper
 
@@ -106,7 +106,7 @@ def _schedule(node: ast.expr) -> Schedule:
     name = _name(called) if isinstance(called, ast.Name) else ""
     if name not in SCHEDULES:
         shown = _short(ast.unparse(node))
-        is_program = (_name(called) and not name) or name in (*names(), *WRAPPERS, *RECOMMENDED)
+        is_program = (_name(called) and not name) or name in (*known(), *WRAPPERS, *RECOMMENDED)
         what = f"{shown} is a program where a schedule is expected" if is_program else f"there is no schedule '{shown}'"
         raise ProgramError(unknown(what, name, SCHEDULES, "schedules"))
     if not isinstance(node, ast.Call):
@@ -119,9 +119,9 @@ def _schedule(node: ast.expr) -> Schedule:
 def _changed(node: ast.Call, leaf: Leaf) -> Program:
     """A leaf with other defaults."""
     name = _name(node.func)
-    if not name or (name in SCHEDULES and name not in names()):
+    if not name or (name in SCHEDULES and name not in known()):
         return _leaf(node.func, leaf)  # which says what is wrong
-    if node.args and isinstance(node.func, ast.Name) and name not in (*names(), *RECOMMENDED):
+    if node.args and isinstance(node.func, ast.Name) and name not in (*known(), *RECOMMENDED):
         raise ProgramError(unknown(f"there is no wrapper '{name}'", name, WRAPPERS, "wrappers"))
     program = _leaf(node.func, leaf)
     if node.args:
@@ -146,7 +146,7 @@ def _leaf(node: ast.expr, leaf: Leaf) -> Program:
         item = RECOMMENDED[name]
         program = program_of(item.expression)
         return replace(program, name=name, doc=f"For {item.use}. {item.quote}\n\n{program.doc}")
-    if isinstance(node, ast.Name) and name not in names():
+    if isinstance(node, ast.Name) and name not in known():
         if name in WRAPPERS:
             raise ProgramError(f"{name} is a wrapper and needs a program; write {_usage(WRAPPERS[name])}.")
         if name in SCHEDULES:

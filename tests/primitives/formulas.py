@@ -261,6 +261,22 @@ def muon(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: Problem) ->
     return np.where(hidden, matrices, others)
 
 
+def grafted_muon(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: Problem) -> Array:
+    beta = h["beta1"]
+    s["m"] = beta * s.get("m", 0) + (1 - beta) * g
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g * g
+    ahead = (beta * s["m"] + (1 - beta) * g) / (1 - beta**t)
+    adam = ahead / (np.sqrt(s["v"] / (1 - 0.95**t)) + 1e-8)
+    steps = []
+    for x, part, step in zip(tensors(w), tensors(ahead), tensors(adam), strict=True):
+        if part.ndim > 1:
+            turned = newton_schulz(part.reshape(part.shape[0], -1), 5).reshape(part.shape)
+            length = np.sqrt(np.mean(step**2)) / (np.sqrt(np.mean(turned**2)) + 1e-8)
+            step = length * turned + h["weight_decay"] * x
+        steps.append(step)
+    return w - lr * flat(steps)
+
+
 def newton(w: Array, g: Array, s: S, t: int, lr: float, h: H, problem: Problem) -> Array:
     return w - lr * np.linalg.inv(hessian_at(problem, w, t) + h["damping"] * np.eye(w.size)) @ g
 

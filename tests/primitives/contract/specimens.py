@@ -17,7 +17,7 @@ from primitives.expressions import program_of
 from primitives.facts import facts
 from primitives.optimizer import to_torch
 from primitives.program import Program, calls, expressions
-from primitives.reference import names
+from primitives.reference import known
 from primitives.table import PRIMITIVES
 from primitives.text import parse, show
 
@@ -87,7 +87,7 @@ def restless(optimizer: Any) -> bool:
 
 def texts() -> tuple[str, ...]:
     """The names of what is tested: all reference programs, some wrapped ones, one that reads the loss."""
-    return (*names(), *WRAPPED, "polyak")
+    return (*known(), *WRAPPED, "polyak")
 
 
 def program(name: str) -> Program:
