@@ -11,7 +11,7 @@ import pytest
 
 from evosearch.cli import main
 from primitives.recommended import RECOMMENDED
-from primitives.reference import names
+from primitives.reference import known
 from primitives.schedules import SCHEDULES
 from primitives.wrappers import WRAPPERS
 from proxies import TASKS
@@ -178,16 +178,16 @@ def test_a_run_that_is_complete_says_how_to_extend_it(here, capsys):
 def test_lists(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in (*names(), *WRAPPERS, *SCHEDULES, *RECOMMENDED))
+    assert all(name in out for name in (*known(), *WRAPPERS, *SCHEDULES, *RECOMMENDED))
     assert main(["list", "--json"]) == 0
-    assert [record["name"] for record in json.loads(capsys.readouterr().out)] == list(names())
+    assert [record["name"] for record in json.loads(capsys.readouterr().out)] == list(known())
     assert main(["proxies"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in TASKS)
 
 
-@pytest.mark.parametrize("name", names())
-def test_inspect_and_export_every_reference_program(here, capsys, name):
+@pytest.mark.parametrize("name", known())
+def test_inspect_and_export_every_program_with_a_name(here, capsys, name):
     assert main(["inspect", name]) == 0
     assert f"def {name}(w, g" in capsys.readouterr().out
     assert main(["export", name, "-o", "optimizer.py", "--class", "Mine"]) == 0
