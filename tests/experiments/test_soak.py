@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,14 @@ def test_nothing_is_left_of_a_search_however_it_ends():
         [line] = [line for line in lines if line.startswith(name)]
         assert f"exit code {code}, " in line
         assert line.endswith("left behind: nothing")
+
+
+def test_a_process_that_ends_while_it_is_listed_is_not_left_behind(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    soak = importlib.import_module("soak")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr(soak, "descendants", lambda pid: [gone.pid])
+    seen = soak.Soak()
+    soak.watch(gone.pid, tmp_path / "store.sqlite", seen)
+    assert not [pid for pid, start in seen.processes if soak.started(pid) == start]
