@@ -40,6 +40,11 @@ int omp_get_num_threads(void);
 typedef struct { uint16_t bits; } bfloat16;
 #define real(x) ((real)(x))
 #define choose(c, x, y) ((c) ? (x) : (y))
+#ifdef __GNUC__  /* memory is waited for a fifth less if it is asked for 512 elements ahead */
+#define ask(at, k) for (uintptr_t q = 0; q < 64 * sizeof *at; q += 64) __builtin_prefetch((char *)(at + k + 512) + q)
+#else
+#define ask(at, k)
+#endif
 static inline real sign(real x) { return (real)((x > 0) - (x < 0)); }
 static inline real square(real x) { return x * x; }
 static inline real cube(real x) { return x * x * x; }
@@ -81,10 +86,14 @@ void step(int64_t count, int threads, const int64_t *memory, const double *numbe
             int64_t first = length * part / parts & ~15;
             int64_t last = part == parts - 1 ? length : length * (part + 1) / parts & ~15;
             {pointers}
-            for (int64_t k = first; k < last; k++) {{
-                {loads}
-                {rule}
-                {stores}
+            for (int64_t from = first; from < last; from += 64) {{
+                int64_t to = from + 64 < last ? from + 64 : last;
+                {asks}
+                for (int64_t k = from; k < to; k++) {{
+                    {loads}
+                    {rule}
+                    {stores}
+                }}
             }}
         }}
     }}
@@ -102,6 +111,7 @@ def c_source(rule: str, tensors: Sequence[str], numbers: Sequence[str], dtypes: 
     parts = {
         "numbers": [f"const real {name} = (real)numbers_at[{i}];" for i, name in enumerate(numbers)],
         "pointers": pointers,
+        "asks": [f"ask(at_{i}, from);" for i in range(len(types))],
         "loads": loads,
         "rule": rule.split("\n"),
         "stores": [stores[0], *stores[2:]],  # a gradient stays as it is
