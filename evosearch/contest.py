@@ -165,7 +165,7 @@ def _tuned(
     places = _places((len(entrants), len(tasks), seeds))
     drawn = []
     for e, k, r in places:
-        own = [seed, r, zlib.crc32(entrants[e].name.encode()), zlib.crc32(tasks[k].encode())]
+        own = [seed, r, *(zlib.crc32(x.encode()) for x in (entrants[e].name, proxies.shown(tasks[k])))]
         drawn.append(drawn_trials(entrants[e].program, entrants[e].free, centres[e, k, r], count, own))
     items = [
         Training(tasks[k], tuning_seed(seed, r), trial.text, (trial.exponent,), trial.warmup)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,13 @@ from tests.evosearch.small import SMALL
 TASKS = ("digits", "least_squares")
 ADAMW, LION, SGD = (Entrant(name, reference(name)) for name in ("adamw", "lion", "sgd"))
 BROKEN = Entrant("broken", parse("def f(w, g, *, lr=1):\n    return w - lr * log(g - g)\n"))
+
+BOWL = """
+from proxies.landscapes import noisy_quadratic
+
+def bowl():
+    return noisy_quadratic("bowl", 4, 10.0, steps=20)
+"""
 
 
 class Bench:
@@ -134,6 +143,16 @@ def test_a_program_renamed_has_trials_of_its_own(pair: Results) -> None:
     np.testing.assert_array_equal(found.centres[0], found.centres[1])
     with pytest.raises(ValueError, match="different names"):
         held(ADAMW, ADAMW)
+
+
+def test_where_an_own_task_lies_changes_nothing(tmp_path: Path) -> None:
+    found = []
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        task = tmp_path / folder / "bowl.py"
+        task.write_text(BOWL)
+        found.append(held(ADAMW, tasks=(f"{task}:bowl",)))
+    assert np.array_equal(found[0].test, found[1].test)
 
 
 def test_failed_trainings_count_as_the_ceiling() -> None:
