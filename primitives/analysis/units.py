@@ -145,7 +145,8 @@ class _System:
 
     def rank(self, name: str) -> int:
         """Which unknowns are determined by the others: zeros and states first, then lr; numbers in the text last."""
-        order = [*self.states, "lr", *self.guards, *self.defaults, *self.constants]
+        small = [number for number, (label, _) in self.constants.items() if _guards_as_number(label)]
+        order = [*self.states, "lr", *self.guards, *self.defaults, *small, *self.constants]
         return order.index(name) if name in order else -1
 
     def _factors(self) -> list[str]:

@@ -44,6 +44,7 @@ def step_of(update: str, states: str = "", new: str = "", hyper: str = "lr=0.1")
         ("adagrad_full", {"lr": "1", "eps": "-2"}),
         ("rprop", {"lr": "1", "step_min": "1", "step_max": "1"}),
         ("adabound", {"lr": "1", "eps": "-1", "final_lr": "2"}),  # bounds are rates of gradient descent
+        ("grafted_muon", {"lr": "1", "1e-8": "-1", "weight_decay": "-1"}),  # a guard carries it, not a weight of a mean
         ("radam", {"lr": "1", "eps": "-1", "1": "1"}),  # the momentum step before it is adaptive has 1/w
     ],
 )
