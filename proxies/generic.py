@@ -48,7 +48,11 @@ class GenericModel:
         """The losses of step t of some replicas at these parameters, with their graph."""
         # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
         examples = [array.index_select(0, self.which[rows]) for array in self._seen(t)]
-        return self.loss(params, examples)
+        if self.device != "cpu" or examples[0].shape[1] > 1:
+            return self.loss(params, examples)
+        # MKL rounds products of a matrix and one row by the number of replicas; so each is alone.
+        each = (([p[r : r + 1] for p in params], [x[r : r + 1] for x in examples]) for r in range(len(params[0])))
+        return torch.cat([self.loss(own, one) for own, one in each])
 
     def loss_on(self, part: Part) -> Tensor:
         """Mean loss of each replica [R] on the rows of a part."""

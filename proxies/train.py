@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -271,21 +272,7 @@ def train_torch(
     make_optimizer: Callable[[list[Tensor]], torch.optim.Optimizer],
     seeds: Sequence[int],
     lrs: np.ndarray,
-    *,
-    steps: int | None = None,
-    warmup: float | np.ndarray | None = None,
-    grad_scale: np.ndarray | None = None,
-    checks: Collection[int] = CHECKS,
-    dtype: torch.dtype = torch.float32,
-    device: str = "cpu",
-    test: bool = False,
-    watch: Collection[int] = (),
-    curves: bool = False,
-    plateau: Plateau | None = None,
+    **options: Any,
 ) -> Outcome:
-    """`train` with a torch optimizer: the same data in the same order, one optimizer for each replica."""
-    return train(
-        proxy, seeds, lrs, lambda buffers: TorchStepper(make_optimizer, buffers), steps=steps, warmup=warmup,
-        grad_scale=grad_scale, checks=checks, dtype=dtype, device=device, test=test, watch=watch, curves=curves,
-        plateau=plateau,
-    )  # fmt: skip
+    """`train` with a torch optimizer and the same options: the same data in the same order, one for each replica."""
+    return train(proxy, seeds, lrs, lambda buffers: TorchStepper(make_optimizer, buffers), **options)

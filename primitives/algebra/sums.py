@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from primitives.algebra.arena import Arena
+from primitives.algebra.arena import Arena, Value
 from primitives.algebra.numbers import root, total
 
 MOST_FACTORED = 24  # terms of a sum that is tried as a product of sums
@@ -137,38 +138,45 @@ def _into_maximum(arena: Arena, i: int) -> int | None:
 
 def _larger_and_smaller(arena: Arena, i: int) -> int | None:
     """c max(x, y) + c min(x, y) = c (x + y)."""
-    terms = arena.terms(i)
-    for p, c in terms.items():
-        for atom, e in arena.factors(p).items():
-            value = arena.values[atom]
-            if value.op != "max" or e != 1 or len(value.args) != 2:
-                continue
-            other = arena.value("max", tuple(arena.order(arena.negative(a) for a in value.args)))
-            rest = {a: k for a, k in arena.factors(p).items() if a != atom}
-            q = arena.from_factors({**rest, other: Fraction(1)})
-            if terms.get(q) == -c and q != p:
-                left = arena.from_terms({a: k for a, k in terms.items() if a not in (p, q)})
-                both = arena.scale(c, arena.multiply(arena.from_factors(rest), arena.add(*value.args)))
-                return arena.use("maximum and minimum", "plus", (i,), arena.add(left, both))
-    return None
+
+    def other(value: Value) -> int | None:
+        return arena.value("max", tuple(arena.order(map(arena.negative, value.args)))) if len(value.args) == 2 else None
+
+    return _pair(arena, i, "max", other, lambda value: arena.add(*value.args), "maximum and minimum")
 
 
 def _above_and_below(arena: Arena, i: int) -> int | None:
     """c (x > 0) - c (x < 0) = c sign(x)."""
+    from primitives.algebra.magnitudes import sign
+
+    def other(value: Value) -> int | None:
+        return arena.value("less", value.args) if value.args[1] == arena.zero else None
+
+    return _pair(arena, i, "greater", other, lambda value: sign(arena, value.args[0]), "sign by comparisons")
+
+
+def _pair(
+    arena: Arena,
+    i: int,
+    op: str,
+    other: Callable[[Value], int | None],
+    whole: Callable[[Value], int],
+    law: str,
+) -> int | None:
+    """c r x - c r y = c r z for a product with a factor x = op(...), where `other` gives y and `whole` gives z."""
     terms = arena.terms(i)
     for p, c in terms.items():
-        for atom, e in arena.factors(p).items():
+        factors = arena.factors(p)
+        for atom, e in factors.items():
             value = arena.values[atom]
-            if value.op != "greater" or e != 1 or value.args[1] != arena.zero:
+            if value.op != op or e != 1 or (partner := other(value)) is None:
                 continue
-            rest = {a: k for a, k in arena.factors(p).items() if a != atom}
-            q = arena.from_factors({**rest, arena.value("less", value.args): Fraction(1)})
-            if terms.get(q) == -c:
-                from primitives.algebra.magnitudes import sign
-
+            rest = {a: k for a, k in factors.items() if a != atom}
+            q = arena.from_factors({**rest, partner: Fraction(1)})
+            if q != p and terms.get(q) == -c:
                 left = arena.from_terms({a: k for a, k in terms.items() if a not in (p, q)})
-                whole = arena.scale(c, arena.multiply(arena.from_factors(rest), sign(arena, value.args[0])))
-                return arena.use("sign by comparisons", "plus", (i,), arena.add(left, whole))
+                both = arena.scale(c, arena.multiply(arena.from_factors(rest), whole(value)))
+                return arena.use(law, "plus", (i,), arena.add(left, both))
     return None
 
 
