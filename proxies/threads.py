@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 # One thread: batches are too small to split, and processes scale where threads do not.
-# One code path in MKL and ATen: results then do not depend on alignment or batch size. Intel's processors need the strict
-# form, a twentieth to a tenth slower: without it MKL's products depend on how many share a batch.
+# One code path in MKL and ATen: results then do not depend on alignment or batch size. Intel's processors need the
+# strict form, a twentieth to a tenth slower: without it MKL's products depend on how many share a batch.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
