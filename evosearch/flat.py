@@ -44,7 +44,10 @@ def searchable(program: Program) -> Program:
     if (needs := compile_program(flat).needs) not in TAKEN_ON_CPUS:
         raise MutationError(f"'{program.name}' needs a {needs}, which the machine of a search has not.")
     if any(not _t_stands_right(assign.value) for assign in flat.body if isinstance(assign.value, Call)):
-        raise MutationError(f"'{program.name}' reads t outside a bias correction; a search cannot start there.")
+        raise MutationError(
+            f"'{program.name}' reads t outside a bias correction; a search can start from it with "
+            "bias_correct(x, beta, t) in that place."
+        )
     return flat
 
 
