@@ -2,8 +2,8 @@
 
 What a program loses depends on its name and text and on the seed, not on who else is there, so controls can come later.
 Each PROGRAM has all its named constants tuned, on the seeds of the validation; the look is written to the user's ledger
-first, the losses to controls.json beside this file. Prints each control's gains over the validation's bar, and the
-winner's over each control; `controls.py VALIDATION.json` prints that of what is there.
+first, the losses are added to controls.json beside this file. Prints the gains of each control over the bar and of the
+winner over each control; `controls.py VALIDATION.json` prints that of what is there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def measure(run: Path, plan: dict[str, Any], programs: list[str]) -> None:
     results = contest(entrants, plan["held_out"], **options, run=Prologue(workers, 600.0).call, unseal=True)
     workers.close()
     losses = {name: results.test[i].tolist() for i, name in enumerate(results.names)}
-    RESULTS.write_text(json.dumps({"tasks": plan["held_out"], "plan": options, "test": losses}) + "\n")
+    there = json.loads(RESULTS.read_text())["test"] if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({"tasks": plan["held_out"], "plan": options, "test": there | losses}) + "\n")
 
 
 def told(name: str, tasks: list[str], gains: Any) -> None:
