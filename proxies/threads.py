@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
+from pathlib import Path
+
+
+def _by_intel() -> bool:
+    """Whether the processor is one of Intel's."""
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return "Intel" in platform.processor()
+
 
 # One thread: batches are too small to split, and processes scale where threads do not.
 # One code path in MKL and ATen: results then do not depend on alignment or batch size. Intel's processors need the
@@ -12,7 +23,7 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "NUMBA_DISABLE_INTEL_SVML": "1",
-    "MKL_CBWR": "AVX2,STRICT",
+    "MKL_CBWR": "AVX2,STRICT" if _by_intel() else "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
 }
 

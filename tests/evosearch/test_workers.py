@@ -291,7 +291,7 @@ from tests.evosearch import test_workers as t
 workers = open_workers(2, t.new_context, (100,))
 variables = t.run(workers, t.environment, (0,))[0][1]
 assert variables == t.ENVIRONMENT, variables
-assert variables["MKL_CBWR"] == "AVX2,STRICT" and variables["OMP_NUM_THREADS"] == "1"
+assert variables["MKL_CBWR"].startswith("AVX2") and variables["OMP_NUM_THREADS"] == "1"
 assert "MKL_CBWR" not in os.environ
 workers.submit(Job(0, t.nap, (0,), shared=60))
 signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGINT))  # as a terminal does
