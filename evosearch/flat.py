@@ -147,3 +147,13 @@ def scaled_at(program: Program, site: Site, factor: float) -> Program:
 def rounded(value: float) -> float:
     """Four digits are all that a constant needs."""
     return float(f"{value:.4g}")
+
+
+def tidied(program: Program) -> Program:
+    """Without what folding leaves in the last digits of constants: 3.95e-5 for 3.9499999999978355e-5, 1 - 0.9999605."""
+    tidy = program
+    for site in constant_sites(program):
+        value = float(at(program, site))
+        if (short := float(f"{value:.10g}")) != value:
+            tidy = put(tidy, site, short)
+    return program if tidy is program else canonical(tidy)

@@ -27,6 +27,7 @@ from evosearch.flat import (
     rounded,
     scaled_at,
     sites,
+    tidied,
 )
 from evosearch.vocabulary import vocabulary
 from primitives.graph import canonical
@@ -62,7 +63,7 @@ def mutate(
                 break
             done.append(name)
         try:
-            child = canonical(child)
+            child = tidied(canonical(child))
         except KindError:
             continue
         if done and len(child.body) <= language.max_length and len(child.states) <= language.max_states:

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from evosearch.config import Language, Mutations
-from evosearch.flat import MutationError, searchable, update_of
+from evosearch.flat import MutationError, at, constant_sites, searchable, tidied, update_of
 from evosearch.mutate import MUTATIONS, mutate
 from evosearch.vocabulary import vocabulary
 from primitives.algebra.same import same
@@ -87,6 +87,14 @@ def test_thirty_generations_stay_valid():
         for _ in range(30):
             program, _done = mutate(program, rng, Mutations(graft=1.0), LANGUAGE, DONORS)
             check(program)
+
+
+def test_constants_are_short():
+    ugly = parse("def f(w, g, *, lr=1):\n    return w - lr * (g / (3.9499999999978355e-5 + exp(g)) + 0.9999605)\n")
+    tidy = tidied(searchable(ugly))
+    assert sorted(float(at(tidy, site)) for site in constant_sites(tidy)) == [3.95e-5, 0.9999605]
+    assert canonical(tidy) == tidy
+    assert tidied(tidy) is tidy
 
 
 def test_a_graft_brings_a_block_with_the_states_that_it_is_made_of():
