@@ -60,6 +60,7 @@ ARMS = {
     "orthogonal, by products of matrices": Arm("orthogonal", MOMENTUM, PRODUCTS),
     "sign": Arm("sign", 0.0, SIGN),
     "sign, at random": Arm("sign", 0.0, SIGN, {"evolution": AT_RANDOM}),
+    "sign, constants only": Arm("sign", 0.0, SIGN, {"mutations": CONSTANTS}),
     "sign with momentum": Arm("sign", MOMENTUM, SIGN),
     "sign with momentum, heavy tails": Arm("sign", MOMENTUM, HEAVY),
     "sign with momentum, heavy tails, at random": Arm("sign", MOMENTUM, HEAVY, {"evolution": AT_RANDOM}),
