@@ -81,8 +81,10 @@ def soak(path: Path, programs: int, workers: int, *, end: int = 0, after: int = 
             time.sleep(0.2)
         seen.left = [f"process {title(pid)}" for pid in alive]
         seen.left += [f"file {file.relative_to(temporary)}" for file in Path(temporary).rglob("*") if file.is_file()]
-    used = "".join(maps.read_text() for maps in Path("/proc").glob("[0-9]*/maps") if readable(maps))
-    seen.left += [f"/dev/shm/{name}" for name in set(os.listdir("/dev/shm")) - shared if f"/dev/shm/{name}" not in used]
+    maps = "".join(map(readable, Path("/proc").glob("[0-9]*/maps"))).splitlines()
+    used = {line.split()[4] for line in maps if "/dev/shm/" in line}  # inodes, as semaphores are mapped by other names
+    now = {name: inode(name) for name in set(os.listdir("/dev/shm")) - shared}
+    seen.left += [f"/dev/shm/{name}" for name, number in now.items() if number and number not in used]
     return seen
 
 
@@ -175,6 +177,14 @@ def megabytes(pid: int) -> float:
     """The proportional set size of a process."""
     text = readable(Path(f"/proc/{pid}/smaps_rollup"))
     return next((float(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
+
+
+def inode(name: str) -> str:
+    """The number of a file of shared memory; empty where it has gone."""
+    try:
+        return str(os.stat(f"/dev/shm/{name}").st_ino)
+    except OSError:
+        return ""
 
 
 def readable(path: Path) -> str:
