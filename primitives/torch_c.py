@@ -41,9 +41,11 @@ typedef struct { uint16_t bits; } bfloat16;
 #define real(x) ((real)(x))
 #define choose(c, x, y) ((c) ? (x) : (y))
 #ifdef __GNUC__  /* memory is waited for a fifth less if it is asked for 512 elements ahead */
-#define ask(at, k) for (uintptr_t q = 0; q < 64 * sizeof *at; q += 64) __builtin_prefetch((char *)(at + k + 512) + q)
+#define ask(at) \\
+    for (uintptr_t ahead = 512 * sizeof *at; ahead < 576 * sizeof *at; ahead += 64) \\
+        __builtin_prefetch((char *)(at + from) + ahead)
 #else
-#define ask(at, k)
+#define ask(at)
 #endif
 static inline real sign(real x) { return (real)((x > 0) - (x < 0)); }
 static inline real square(real x) { return x * x; }
@@ -89,7 +91,7 @@ void step(int64_t count, int threads, const int64_t *memory, const double *numbe
             for (int64_t from = first; from < last; from += 64) {{
                 int64_t to = from + 64 < last ? from + 64 : last;
                 {asks}
-                for (int64_t k = from; k < to; k++) {{
+                for (int64_t element = from; element < to; element++) {{
                     {loads}
                     {rule}
                     {stores}
@@ -106,12 +108,14 @@ def c_source(rule: str, tensors: Sequence[str], numbers: Sequence[str], dtypes: 
     types = [C_TYPES[dtype] for dtype in dtypes]
     narrow = [c == "bfloat16" for c in types]
     pointers = [f"{c} *restrict at_{i} = ({c} *)memory[{i + 1} * count + tensor];" for i, c in enumerate(types)]
-    loads = [f"real {x} = {f'widened(at_{i}[k])' if narrow[i] else f'at_{i}[k]'};" for i, x in enumerate(tensors)]
-    stores = [f"at_{i}[k] = {f'narrowed({x})' if narrow[i] else f'({types[i]}){x}'};" for i, x in enumerate(tensors)]
+    places = [f"at_{i}[element]" for i in range(len(types))]
+    loads = [f"real {x} = {f'widened({at})' if b else at};" for x, at, b in zip(tensors, places, narrow, strict=True)]
+    rows = zip(tensors, places, narrow, types, strict=True)
+    stores = [f"{at} = {f'narrowed({x})' if b else f'({c}){x}'};" for x, at, b, c in rows]
     parts = {
         "numbers": [f"const real {name} = (real)numbers_at[{i}];" for i, name in enumerate(numbers)],
         "pointers": pointers,
-        "asks": [f"ask(at_{i}, from);" for i in range(len(types))],
+        "asks": [f"ask(at_{i});" for i in range(len(types))],
         "loads": loads,
         "rule": rule.split("\n"),
         "stores": [stores[0], *stores[2:]],  # a gradient stays as it is

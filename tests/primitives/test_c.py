@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import warnings
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from primitives.c_text import c_text
+from primitives.c_text import TAKEN, c_text
 from primitives.optimizer import to_torch
 from primitives.program import Program
 from primitives.reference import names, reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse
+from primitives.torch_c import C_STEP
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
 
@@ -146,6 +148,15 @@ def test_names_that_c_has_taken_are_left_to_torch() -> None:
     assert "IN_C" not in vars(sys.modules[to_torch(program).__module__])
     assert c_text(["return w - g,"], ["w", "g"], ["long"]) is None
     assert c_text(["return w - g,"], ["w", "g"], ["longer"]) == "w = w - g;"
+
+
+def test_what_the_function_itself_declares_is_taken() -> None:
+    declared = re.findall(r"\b(?:int64_t|int|double) \*?(\w+)", C_STEP.partition("void step")[2])
+    assert {"threads", "from", "to"} <= set(declared)
+    assert {*declared, "parts", "ahead"} <= TAKEN
+    program = parse("def shy(w, g, k, *, lr=0.1, to=0.5):\n    return w - lr * k * to, ema(k, g, to)")
+    assert "IN_C" not in vars(sys.modules[to_torch(program).__module__])
+    assert c_text(["return (w - k, k)"], ["w", "g", "k"], [])
 
 
 def test_new_values_are_made_of_old_ones() -> None:
