@@ -24,9 +24,16 @@ class GenericModel:
     """Gradients of all replicas by one call of torch.autograd."""
 
     def __init__(
-        self, loss: BatchedLoss, data: Callable[[], Split], feed: Feed, buffers: Buffers, seeds: Sequence[int]
+        self,
+        loss: BatchedLoss,
+        data: Callable[[], Split],
+        feed: Feed,
+        buffers: Buffers,
+        seeds: Sequence[int],
+        elementwise: bool = False,
     ) -> None:
         self.loss, self.split, self.feed = loss, data(), feed
+        self.elementwise = elementwise
         self.dtype, self.device = buffers.weights.dtype, str(buffers.weights.device)
         # Leaves share the memory of the weights but not its version counter: weights may move in place.
         self.leaves = [view.data.requires_grad_() for view in buffers.views(buffers.weights)]
@@ -48,7 +55,7 @@ class GenericModel:
         """The losses of step t of some replicas at these parameters, with their graph."""
         # Copied for each replica even if all share them: the same kernels run whatever is in the batch.
         examples = [array.index_select(0, self.which[rows]) for array in self._seen(t)]
-        if self.device != "cpu" or examples[0].shape[1] > 1:
+        if self.elementwise or self.device != "cpu" or examples[0].shape[1] > 1:
             return self.loss(params, examples)
         # MKL rounds products of a matrix and one row by the number of replicas; so each is alone.
         each = (([p[r : r + 1] for p in params], [x[r : r + 1] for x in examples]) for r in range(len(params[0])))
@@ -86,9 +93,15 @@ class DeviceModel(GenericModel):
     """The same with the examples at one place, for CUDA graphs: only `prepare` looks at the step."""
 
     def __init__(
-        self, loss: BatchedLoss, data: Callable[[], Split], feed: Feed, buffers: Buffers, seeds: Sequence[int]
+        self,
+        loss: BatchedLoss,
+        data: Callable[[], Split],
+        feed: Feed,
+        buffers: Buffers,
+        seeds: Sequence[int],
+        elementwise: bool = False,
     ) -> None:
-        super().__init__(loss, data, feed, buffers, seeds)
+        super().__init__(loss, data, feed, buffers, seeds, elementwise)
         self.stage = Stage(feed, self._gathered)
 
     def prepare(self, t: int) -> None:
@@ -101,13 +114,16 @@ class DeviceModel(GenericModel):
 
 
 def generic_model(
-    loss: BatchedLoss, data: Callable[[], Split], feed: Feed
+    loss: BatchedLoss, data: Callable[[], Split], feed: Feed, *, elementwise: bool = False
 ) -> Callable[[Buffers, Sequence[int]], Model]:
-    """What a Proxy holds as `model` when its gradients come from torch.autograd."""
+    """What a Proxy holds as `model` when its gradients come from torch.autograd.
+
+    `elementwise` says that the loss has no products of matrices, so that batches of one row need no care on a CPU.
+    """
 
     def model(buffers: Buffers, seeds: Sequence[int]) -> Model:
         kind = GenericModel if buffers.weights.device.type == "cpu" else DeviceModel
-        return kind(loss, data, feed, buffers, seeds)
+        return kind(loss, data, feed, buffers, seeds, elementwise)
 
     return model
 

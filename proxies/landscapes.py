@@ -146,7 +146,7 @@ def rosenbrock(
         floor=5 * STEEP * noise**2 / means,
         ceiling=30.0,
         init=partial(_points, dimensions),
-        model=generic_model(valley, data, Feed(steps, batch)),
+        model=generic_model(valley, data, Feed(steps, batch), elementwise=True),
         data=data,
         microseconds=1.9,
         warmup=warmup,

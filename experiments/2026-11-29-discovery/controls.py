@@ -34,18 +34,20 @@ def measure(run: Path, plan: dict[str, Any], programs: list[str]) -> None:
     from evosearch.workers import open_workers
     from primitives.text import show
 
+    options = {"seeds": plan["seeds"], "trials": plan["trials"], "seed": OWN_SEEDS + plan["seed"]}
+    there = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"tasks": plan["held_out"], "plan": options}
+    if (there["tasks"], there["plan"]) != (plan["held_out"], options):
+        sys.exit(f"{RESULTS.name} holds controls of another validation; move it away first.")
     entrants = [Entrant(shown(name), resolve(name), "all") for name in programs]
     texts = {entrant.name: show(entrant.program) for entrant in entrants}
     ledger.write(
         ledger.look(shlex.join(sys.argv), run, plan["seed"], texts, plan["held_out"], "held out"), ledger.place()
     )
     workers = open_workers(2, "evosearch.contest:make_context", ((),))
-    options = {"seeds": plan["seeds"], "trials": plan["trials"], "seed": OWN_SEEDS + plan["seed"]}
     results = contest(entrants, plan["held_out"], **options, run=Prologue(workers, 600.0).call, unseal=True)
     workers.close()
     losses = {name: results.test[i].tolist() for i, name in enumerate(results.names)}
-    there = json.loads(RESULTS.read_text())["test"] if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({"tasks": plan["held_out"], "plan": options, "test": there | losses}) + "\n")
+    RESULTS.write_text(json.dumps(there | {"test": there.get("test", {}) | losses}) + "\n")
 
 
 def told(name: str, tasks: list[str], gains: Any) -> None:

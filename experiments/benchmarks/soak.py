@@ -92,8 +92,9 @@ def watch(driver: int, store: Path, seen: Soak) -> Sample:
     """Look once at all processes of a search."""
     memory: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for pid in [driver, *descendants(driver)]:
-        if start := started(pid):  # else it has ended since it was listed, and would be found so for ever
-            seen.processes.add((pid, start))
+        if not (start := started(pid)):  # it has ended since it was listed, and would be found so for ever
+            continue
+        seen.processes.add((pid, start))
         kind = "driver" if pid == driver else "worker" if title(pid).startswith("ray::Actor") else "Ray"
         memory[kind].append(megabytes(pid))
     sample = Sample(committed(store), memory)
