@@ -124,11 +124,12 @@ def drive(
         if not isinstance(end, stopping.Requested):
             raise
     finally:
-        watch.close()
-        _note_time(store, began)
-        store.close()
-        if workers is not None:
-            workers.close()
+        with stopping.closing():
+            watch.close()
+            _note_time(store, began)
+            store.close()
+            if workers is not None:
+                workers.close()
 
 
 def _note_time(store: Store, began: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
-from evosearch import handshake
+from evosearch import handshake, stopping
 from evosearch.roster import AHEAD, NEVER, Roster, Worker
 from evosearch.workers import AUTO, Died, Done, Failure, Job, Piece, Queue, Raised, WorkerError, dotted, one_line
 
@@ -91,11 +91,12 @@ class Crew:
 
     def close(self) -> None:
         """End the workers; the cluster too, or the connection to it, if we opened it."""
-        workers, self._workers = self._workers, Roster()
-        self._queue, self._finished = Queue(), deque()
-        for worker in workers:
-            self._cluster.dismiss(worker.actor)
-        self._cluster.close()
+        with stopping.closing():
+            workers, self._workers = self._workers, Roster()
+            self._queue, self._finished = Queue(), deque()
+            for worker in workers:
+                self._cluster.dismiss(worker.actor)
+            self._cluster.close()
 
     def _grow(self) -> None:
         """Take on those that are missing; more than one waits for a place only where so many were asked for."""

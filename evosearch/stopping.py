@@ -37,6 +37,7 @@ class Requested(KeyboardInterrupt):
 class _Asked:
     number: int = 0  # the signal; 0: none came
     at: float = 0.0  # time.monotonic
+    closing: bool = False  # a first signal waits
     file: Path | None = None  # that would ask
     after: float = 0.0  # time.monotonic of the next look for it
 
@@ -73,6 +74,18 @@ def orderly() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         sys.unraisablehook = hook
+
+
+@contextmanager
+def closing() -> Iterator[None]:
+    """Inside a `with`, which closes what is open, a first signal waits until that is done, so that nothing is left."""
+    before, _asked.closing = (_asked.closing, _asked.number), True
+    try:
+        yield
+    finally:
+        _asked.closing = before[0]
+    if _asked.number and not any(before):
+        raise Stopped(_asked.number)
 
 
 @contextmanager
@@ -115,5 +128,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if _asked.number and now - _asked.at < GRACE:
         return
+    waits = _asked.closing and not _asked.number
     _asked.number, _asked.at = number, now
-    raise Stopped(number)
+    if not waits:
+        raise Stopped(number)

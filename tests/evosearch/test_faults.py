@@ -202,6 +202,27 @@ class TestSignals:
                 with pytest.raises(stopping.Stopped):
                     signal.raise_signal(signal.SIGTERM)
 
+    def test_one_waits_until_what_is_open_is_closed(self, monkeypatch):
+        closed = []
+
+        def close():
+            with stopping.closing():
+                signal.raise_signal(signal.SIGTERM)
+                with stopping.closing():
+                    closed.append("workers")
+                signal.raise_signal(signal.SIGINT)
+                closed.append("cluster")
+            closed.append("never")
+
+        with pytest.raises(stopping.Stopped), stopping.orderly():
+            close()
+        assert closed == ["workers", "cluster"]
+        assert stopping.exit_code() == 128 + signal.SIGTERM
+        monkeypatch.setattr(stopping, "GRACE", 0.0)  # the second one ends what hangs
+        with pytest.raises(stopping.Stopped), stopping.orderly():
+            close()
+        assert closed == ["workers", "cluster", "workers"]
+
     def test_a_hangup_that_was_ignored_stays_so(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
