@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -92,16 +93,8 @@ class GenericModel:
 class DeviceModel(GenericModel):
     """The same with the examples at one place, for CUDA graphs: only `prepare` looks at the step."""
 
-    def __init__(
-        self,
-        loss: BatchedLoss,
-        data: Callable[[], Split],
-        feed: Feed,
-        buffers: Buffers,
-        seeds: Sequence[int],
-        elementwise: bool = False,
-    ) -> None:
-        super().__init__(loss, data, feed, buffers, seeds, elementwise)
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.stage = Stage(feed, self._gathered)
 
     def prepare(self, t: int) -> None:
