@@ -95,7 +95,7 @@ class DeviceModel(GenericModel):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.stage = Stage(feed, self._gathered)
+        self.stage = Stage(self.feed, self._gathered)
 
     def prepare(self, t: int) -> None:
         """Say which step comes."""
