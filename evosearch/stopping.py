@@ -79,12 +79,12 @@ def orderly() -> Iterator[None]:
 @contextmanager
 def closing() -> Iterator[None]:
     """Inside a `with`, which closes what is open, a first signal waits until that is done, so that nothing is left."""
-    before, _asked.closing = (_asked.closing, _asked.number), True
+    inside, earlier, _asked.closing = _asked.closing, _asked.number, True
     try:
         yield
     finally:
-        _asked.closing = before[0]
-    if _asked.number and not any(before):
+        _asked.closing = inside
+    if _asked.number and not (inside or earlier):
         raise Stopped(_asked.number)
 
 
