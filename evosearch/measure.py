@@ -119,7 +119,7 @@ def measure(
 def trained(
     texts: Sequence[str],
     proxy: Proxy,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Sequence[Sequence[int]],
     exponents: Sequence[Sequence[float]],
     *,
     steps: int | None = None,
@@ -129,10 +129,14 @@ def trained(
     watch: Sequence[int] = (),
     device: str = "cpu",
 ) -> Trained:
-    """`measure` with a warm-up for each program, and with test losses and losses after the steps `watch` if asked."""
+    """`measure` with a warm-up for each program, and with test losses and losses after the steps `watch` if asked.
+
+    `seeds` are the same for all programs, or each program's own, [programs, seeds].
+    """
     steps = proxy.steps if steps is None else steps
     warmups = [proxy.warmup] * len(texts) if warmups is None else warmups
-    shape = len(texts), len(seeds), len(exponents[0]) if texts else 0
+    own = np.broadcast_to(seeds, (len(texts), np.shape(seeds)[-1]))
+    shape = *own.shape, len(exponents[0]) if texts else 0
     found = Trained(np.full(shape, np.inf), np.full(shape, np.nan), np.full((len(watch), *shape), np.inf))
     if device != "cpu":
         _settle()
@@ -140,13 +144,13 @@ def trained(
     room = (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * batch.elements(programs, proxy.layout.shapes))
     for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1)), device):
         each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
-        outcome = _batch(each, proxy, seeds, steps, grad_scale, test, watch, device)
-        found.validation[some] = _by_program(outcome.validation, len(seeds), len(some))
+        outcome = _batch(each, proxy, own[some], steps, grad_scale, test, watch, device)
+        found.validation[some] = _by_program(outcome.validation, shape[1], len(some))
         if outcome.test is not None:
-            found.test[some] = _by_program(outcome.test, len(seeds), len(some))
+            found.test[some] = _by_program(outcome.test, shape[1], len(some))
         if outcome.watched is not None:
             for k, values in enumerate(outcome.watched):
-                found.watched[k, some] = _by_program(values, len(seeds), len(some))
+                found.watched[k, some] = _by_program(values, shape[1], len(some))
     return found
 
 
@@ -162,24 +166,24 @@ def _batches(programs: Sequence[Program], together: int, device: str) -> list[li
 def _batch(
     programs: Sequence[tuple[Program, Sequence[float], float]],
     proxy: Proxy,
-    seeds: Sequence[int],
+    seeds: Array,
     steps: int,
     grad_scale: float | None,
     test: bool,
     watch: Sequence[int],
     device: str,
 ) -> Outcome:
-    """One training of (program, rates, warm-up) on all seeds, the replicas of a seed as neighbours."""
+    """One training of (program, rates, warm-up) on seeds [programs, seeds]; those of a common seed are neighbours."""
     rates = np.array([row for _, row, _ in programs])
-    lrs = np.tile(rates.ravel(), len(seeds))
-    program_of = np.tile(np.repeat(np.arange(len(programs)), rates.shape[1]), len(seeds))
+    lrs = np.tile(rates.ravel(), seeds.shape[1])
+    program_of = np.tile(np.repeat(np.arange(len(programs)), rates.shape[1]), seeds.shape[1])
     scale = None if grad_scale is None else np.full(len(lrs), grad_scale)
     warmups = np.array([warmup for _, _, warmup in programs])[program_of]
 
     def make(buffers: Buffers) -> Stepper:
         return ProgramStepper([program for program, _, _ in programs], program_of, lrs, steps, buffers)
 
-    each = np.repeat(seeds, rates.size).tolist()
+    each = np.repeat(seeds.T, rates.shape[1]).tolist()
     return train(
         proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, test=test, watch=watch, device=device
     )

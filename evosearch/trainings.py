@@ -15,7 +15,8 @@ from evosearch.measure import trained
 
 Array = np.ndarray[Any, Any]
 Call = Callable[[str, Sequence[tuple[Any, ...]], Any], list[Any]]  # (handler, batches, shared) -> flat results
-TOGETHER = 32  # trainings of one job
+JOBS = 16  # of a task, unless they would be too small or too large
+SMALLEST, LARGEST = 32, 256  # trainings of a job
 TIMED_REPLICAS, TIMED_STEPS, TIMED_RUNS = 8, 30, 3
 
 
@@ -42,23 +43,24 @@ class Ended:
 
 
 def train_all(run: Call, items: Sequence[Training], unseal: bool) -> list[Ended]:
-    """Trains all, in jobs of neighbours that share task and seed."""
+    """Trains all, in jobs of neighbours that share a task."""
     batches: list[tuple[Training, ...]] = []
-    for _, group in groupby(items, lambda item: (item.task, item.seed)):
+    for _, group in groupby(items, lambda item: item.task):
         some = tuple(group)
-        size = max(1, TOGETHER // len(some[0].exponents))
+        rates = len(some[0].exponents)
+        size = max(1, min(max(SMALLEST, len(some) * rates // JOBS), LARGEST) // rates)
         batches += [some[i : i + size] for i in range(0, len(some), size)]
     return run("evosearch.trainings:trainings", batches, unseal)
 
 
 def trainings(context: Any, unseal: bool, items: Sequence[Training]) -> list[Ended]:
-    """Handler: trains each item; neighbours that share task, seed and steps to watch in one batch."""
+    """Handler: trains each item; neighbours that share task, steps to watch and number of rates in one batch."""
     found: list[Ended] = []
-    for _, group in groupby(items, lambda i: (i.task, i.seed, i.watch, i.test, len(i.exponents))):
+    for _, group in groupby(items, lambda i: (i.task, i.watch, i.test, len(i.exponents))):
         some = tuple(group)
         first = some[0]
         ended = trained(
-            [item.text for item in some], proxies.get(first.task, unseal=unseal), [first.seed],
+            [item.text for item in some], proxies.get(first.task, unseal=unseal), [[item.seed] for item in some],
             [item.exponents for item in some], warmups=[item.warmup for item in some], test=first.test,
             watch=first.watch,
         )  # fmt: skip

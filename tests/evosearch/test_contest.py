@@ -118,6 +118,22 @@ def test_what_is_reported_is_the_choice_by_validation_trained_afresh(pair: Resul
     assert pair.validation[1, 0, 1] == pytest.approx(final.validation[0, 0, 0])
 
 
+def test_jobs_are_large_where_there_is_much_and_hold_one_task():
+    jobs: list[int] = []
+
+    def call(handler, batches, shared):
+        assert all(len({item.task for item in batch}) == 1 for batch in batches)
+        jobs.extend(len(batch) for batch in batches)
+        return [item.seed for batch in batches for item in batch]
+
+    def items(task: str, count: int) -> list[trainings.Training]:
+        return [trainings.Training(task, seed, "", (0.0,) * 4, 0.1) for seed in range(count)]
+
+    some = [*items("digits", 10), *items("wine", 160), *items("digits", 2048)]
+    assert trainings.train_all(call, some, False) == [item.seed for item in some]
+    assert jobs == [8, 2] + [10] * 16 + [64] * 32
+
+
 def test_learning_rates_lie_around_the_pilots_best(pair: Results) -> None:
     for e, k in np.ndindex(2, 2):
         for choice, centre in zip(pair.chosen[e][k], pair.centres[e, k], strict=True):

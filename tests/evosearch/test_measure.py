@@ -9,7 +9,7 @@ import torch
 import proxies
 from evosearch.breed import make_context
 from evosearch.evaluate import Candidate, Hurdles, evaluate
-from evosearch.measure import measure, rate
+from evosearch.measure import measure, rate, trained
 from evosearch.score import Baseline
 from primitives.graph import canonical
 from primitives.reference import reference
@@ -42,6 +42,17 @@ def test_alone_as_in_any_company_bit_for_bit(name):
         assert (alone[0, 0] == together[i, 1]).all()
     assert np.isinf(together[1]).all()
     assert np.isfinite(together[0]).all()
+
+
+def test_each_program_on_a_seed_of_its_own_as_alone_bit_for_bit():
+    texts, seeds, proxy = [ADAMW, LION, ADAMW, BROKEN], [[3], [4], [5], [3]], proxies.get("digits")
+    options = {"steps": 12, "test": True, "watch": (4, 12)}
+    together = trained(texts, proxy, seeds, [GRID] * 4, warmups=[0.1, 0.1, 0.3, 0.1], **options)
+    for i, (text, seed, warmup) in enumerate(zip(texts, seeds, [0.1, 0.1, 0.3, 0.1], strict=True)):
+        alone = trained([text], proxy, seed, [GRID], warmups=[warmup], **options)
+        np.testing.assert_array_equal(together.validation[i], alone.validation[0])
+        np.testing.assert_array_equal(together.test[i], alone.test[0])
+        np.testing.assert_array_equal(together.watched[:, i], alone.watched[:, 0])
 
 
 @pytest.mark.parametrize("name", proxies.of_tier("search"))

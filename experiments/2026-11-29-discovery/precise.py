@@ -1,0 +1,154 @@
+"""The held-out tasks once more, with as many fresh replicates as standard errors of 0.02 take: precise.py [PROGRAM ...]
+
+Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates a task has was
+fixed before any of their losses was seen, by the spread that the first look had shown. What a tuning chose is trained
+on several seeds, whose mean log test loss counts: luck in training, on copying nearly all there is, then costs less
+than a replicate. Programs that are named have measured what is missing, and the look is written to the user's ledger;
+then the gains of all that is there are printed. Stopped, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+import proxies
+from evosearch.contest import MOST_REPLICATES, Choice, Entrant, contest
+from evosearch.measure import STEPS_PER_DECADE
+from evosearch.score import GAIN_CAP
+from evosearch.trainings import Training, train_all
+from evosearch.trials import with_constants
+from primitives.text import show
+
+HERE = Path(__file__).parent
+LOSSES = HERE / "precise.jsonl"
+BAR, WINNER = "nadamw", "grafted_muon"
+LARGER = f"{HERE}/larger.py:"
+PLAN = {  # of a task: chunks, replicates in each, trainings of what each tuning chose
+    "breast_cancer": (10, 26, 4),
+    f"{LARGER}deeper": (10, 12, 4),
+    "counts": (10, 60, 4),
+    f"{LARGER}longer": (10, 3, 4),
+    "text_transformer": (10, 3, 4),
+    f"{LARGER}wider": (15, 60, 4),
+    "copying": (20, 35, 16),
+    "rosenbrock": (20, 250, 4),
+    "adding": (25, 200, 4),
+}
+TRIALS = 12
+FIRST = 20_000  # seed of the first chunk's contest, beyond those of comparisons and validations
+AFRESH = 2_000_000_000  # seeds of further trainings of what was chosen, beyond those of contests
+
+Array = np.ndarray[Any, Any]
+
+
+def measure(names: list[str]) -> None:
+    """Write what is missing of these programs, chunk by chunk, after a look is written."""
+    from evosearch import ledger
+    from evosearch.resolve import resolve, shown
+    from evosearch.run import Prologue
+    from evosearch.workers import open_workers
+
+    entrants = [Entrant(Path(shown(name)).stem, resolve(name), "all") for name in names]
+    texts = {one.name: show(one.program) for one in entrants}
+    ledger.write(ledger.look(shlex.join(sys.argv), HERE, FIRST, texts, PLAN, "held out"), ledger.place())
+    there = {(row["program"], row["task"], row["chunk"]) for row in rows()}
+    workers = open_workers(2, "evosearch.contest:make_context", ((),))
+    for task, (chunks, _, _) in PLAN.items():
+        for chunk in range(chunks):
+            for one in entrants:
+                place = one.name, proxies.shown(task), chunk
+                if place not in there:
+                    began = time.perf_counter()
+                    losses = replicates(one, task, chunk, Prologue(workers, 1800.0).call)
+                    keep(dict(zip(("program", "task", "chunk"), place, strict=True)) | {"losses": losses})
+                    print(*place, f"of {chunks}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    workers.close()
+
+
+def replicates(one: Entrant, task: str, chunk: int, run: Any) -> list[float]:
+    """The mean log test loss of each replicate of a chunk."""
+    _, count, times = PLAN[task]
+    found = contest([one], [task], seeds=count, trials=TRIALS, seed=FIRST + chunk, run=run, unseal=True)
+    items = [again(one, task, found.chosen[0][0][r], chunk, r, k) for r in range(count) for k in range(times - 1)]
+    more = np.array([ended.test[0] for ended in train_all(run, items, unseal=True)]).reshape(count, times - 1)
+    bounded = np.clip(np.nan_to_num(more, nan=np.inf), *proxies.get(task, unseal=True).bounds)
+    means = np.log(np.column_stack([found.test[0, 0], bounded])).mean(axis=1)
+    return [round(float(x), 4) for x in means]
+
+
+def again(one: Entrant, task: str, choice: Choice, chunk: int, replicate: int, time: int) -> Training:
+    """One more training of what a tuning chose; seeds are the same for all programs."""
+    seed = AFRESH + 100 * (MOST_REPLICATES * chunk + replicate) + time
+    text = show(with_constants(one.program, dict(choice.constants)))
+    return Training(task, seed, text, (STEPS_PER_DECADE * math.log10(choice.rate),), choice.warmup, test=True)
+
+
+def rows() -> list[dict[str, Any]]:
+    """What has been measured."""
+    return [json.loads(line) for line in LOSSES.read_text().splitlines()] if LOSSES.exists() else []
+
+
+def keep(row: dict[str, Any]) -> None:
+    """Append a row."""
+    with LOSSES.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def gains(better: str, worse: str, losses: dict[str, dict[str, Array]]) -> None:
+    """Mean gain on each task with its standard error, the mean of all, capped, and the mean without each."""
+    tasks = [task for task in map(proxies.shown, PLAN) if task in losses[better] and task in losses[worse]]
+    each = [losses[worse][task] - losses[better][task] for task in tasks]
+    print(f"\n{better} over {worse}")
+    capped = []
+    for task, values in zip(tasks, each, strict=True):
+        mean, error = values.mean(), stats.sem(values)
+        share = min(1.0, GAIN_CAP / mean) if mean > 0 else 1.0
+        capped.append((share * mean, share * error))
+        low, high = np.quantile(values, (0.1, 0.9))
+        half = stats.t.ppf(0.975, len(values) - 1) * error
+        print(
+            f"    {task:18} {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}], standard error {error:.3f} of "
+            f"{len(values):,}; median {np.median(values):+.2f}, middle 80 % {low:+.2f} to {high:+.2f}"
+        )
+    told("all", capped)
+    for task in tasks:
+        told(f"without {task}", [pair for name, pair in zip(tasks, capped, strict=True) if name != task])
+
+
+def told(name: str, capped: list[tuple[float, float]]) -> None:
+    """The mean over tasks, whose replicates are independent, with its interval of 95 %."""
+    means, errors = np.array(capped).T
+    mean, half = means.mean(), 1.96 * np.sqrt((errors**2).sum()) / len(errors)
+    print(f"    {name:26} {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]")
+
+
+def main() -> None:
+    """Measure what is named, and print all."""
+    if sys.argv[1:]:
+        measure(sys.argv[1:])
+    chunks: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for row in rows():
+        chunks.setdefault(row["program"], {}).setdefault(row["task"], {})[row["chunk"]] = row["losses"]
+    losses = {}
+    for name, tasks in chunks.items():
+        whole = {proxies.shown(task): count for task, (count, _, _) in PLAN.items()}
+        losses[name] = {t: np.concatenate([c[k] for k in sorted(c)]) for t, c in tasks.items() if len(c) == whole[t]}
+    for name in losses:
+        if name != BAR:
+            gains(name, BAR, losses)
+    for name in losses:
+        if name not in (BAR, WINNER):
+            gains(WINNER, name, losses)
+
+
+if __name__ == "__main__":
+    main()
