@@ -9,10 +9,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import precise
 from matplotlib.figure import Figure
 from scipy import stats
 
 from evosearch.pictures import COLOURS, STYLE
+from proxies import shown
 
 HERE = Path(__file__).parent
 FIGURES = {  # of a validation's record: names of programs, and what they are called here
@@ -28,43 +30,52 @@ FIGURES = {  # of a validation's record: names of programs, and what they are ca
         "grafted_validation.json",
         {
             "plain2.opt, tuned again": "grafted_muon",
+            "grafted_muon": "the same on fresh replicates, up to 5,000 (held out only)",
             "nadamw2.opt": "NAdamW with its constants (held out only)",
             "muon": "Muon (held out only)",
             "adamw, tuned": "AdamW",
         },
     ),
 }
-Losses = dict[tuple[str, str], np.ndarray[Any, Any]]  # [replicates], by program and task
+Gains = dict[tuple[str, str], np.ndarray[Any, Any]]  # [replicates], by program and task
 
 
-def read(name: str) -> tuple[Losses, str, list[list[str]]]:
-    """Log test losses of a validation and of the controls measured later; the bar; tasks chosen on and held out."""
+def read(name: str) -> tuple[Gains, list[list[str]]]:
+    """Gains over the bar of a validation, of controls and replicates measured later; tasks chosen on and held out."""
     found, controls = (json.loads((HERE / file).read_text()) for file in (name, "controls.json"))
     tiers = [found[tier]["losses"] for tier in ("selection", "held_out")]
     tables = [(tier["tasks"], zip(tier["names"], tier["test"], strict=True)) for tier in tiers]
     tables += [(controls["tasks"], controls["test"].items())]
     losses = {
-        (program, task): np.log(values)
+        (program, shown(task)): np.log(values)
         for tasks, rows in tables
         for program, row in rows
         for task, values in zip(tasks, row, strict=True)
     }
-    return losses, found["bar"], [tier["tasks"] for tier in tiers]
+    gains = {(program, task): losses[found["bar"], task] - values for (program, task), values in losses.items()}
+    fresh = precise.read()
+    later = {
+        (program, task): fresh[precise.BAR][task] - values
+        for program, tasks in fresh.items()
+        for task, values in tasks.items()
+        if task in fresh[precise.BAR]
+    }
+    return gains | later, [[shown(task) for task in tier["tasks"]] for tier in tiers]
 
 
 def draw(figure_name: str) -> None:
     """A row for each task, chosen on and held out; points are means over replicates, bars their 95 % intervals."""
     file, drawn = FIGURES[figure_name]
-    losses, bar, tiers = read(file)
+    known, tiers = read(file)
     tasks = [task for tier in tiers for task in tier]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 6.0), layout="constrained")
         axes = figure.subplots()
         for k, (end, shown) in enumerate(drawn.items()):
             gains = {
-                i: losses[bar, task] - values
+                i: values
                 for i, task in enumerate(tasks)
-                for (program, there), values in losses.items()
+                for (program, there), values in known.items()
                 if there == task and program.rpartition("/")[2] == end
             }
             rows = np.array(list(gains)) + 0.2 * (k - (len(drawn) - 1) / 2)

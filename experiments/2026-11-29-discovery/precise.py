@@ -97,6 +97,19 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in LOSSES.read_text().splitlines()] if LOSSES.exists() else []
 
 
+def read() -> dict[str, dict[str, Array]]:
+    """The mean log test losses of all replicates, by program and task, of tasks that are complete."""
+    chunks: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for row in rows():
+        chunks.setdefault((row["program"], row["task"]), {})[row["chunk"]] = row["losses"]
+    whole = {proxies.shown(task): count for task, (count, _, _) in PLAN.items()}
+    found: dict[str, dict[str, Array]] = {}
+    for (name, task), some in chunks.items():
+        if len(some) == whole[task]:
+            found.setdefault(name, {})[task] = np.concatenate([some[k] for k in sorted(some)])
+    return found
+
+
 def keep(row: dict[str, Any]) -> None:
     """Append a row."""
     with LOSSES.open("a") as file:
@@ -135,13 +148,7 @@ def main() -> None:
     """Measure what is named, and print all."""
     if sys.argv[1:]:
         measure(sys.argv[1:])
-    chunks: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for row in rows():
-        chunks.setdefault(row["program"], {}).setdefault(row["task"], {})[row["chunk"]] = row["losses"]
-    losses = {}
-    for name, tasks in chunks.items():
-        whole = {proxies.shown(task): count for task, (count, _, _) in PLAN.items()}
-        losses[name] = {t: np.concatenate([c[k] for k in sorted(c)]) for t, c in tasks.items() if len(c) == whole[t]}
+    losses = read()
     for name in losses:
         if name != BAR:
             gains(name, BAR, losses)
