@@ -39,7 +39,7 @@ PLAN = {  # of a task: chunks, replicates in each, trainings of what each tuning
     f"{LARGER}longer": (10, 3, 4),
     "text_transformer": (10, 3, 4),
     f"{LARGER}wider": (15, 60, 4),
-    "copying": (20, 35, 16),
+    "copying": (32, 35, 16),
     "rosenbrock": (20, 250, 4),
     "adding": (25, 200, 4),
 }
