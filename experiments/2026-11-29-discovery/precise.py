@@ -1,7 +1,7 @@
 """The held-out tasks once more, with as many fresh replicates as standard errors of 0.02 take: precise.py [PROGRAM ...]
 
-Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates a task has was
-fixed before any of their losses was seen, by the spread that the first look had shown. What a tuning chose is trained
+Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates a task has follows
+from the spread that the first look had shown, and from nothing else but standard errors. What a tuning chose is trained
 on several seeds, whose mean log test loss counts: luck in training, on copying nearly all there is, then costs less
 than a replicate. Programs that are named have measured what is missing, and the look is written to the user's ledger;
 then the gains of all that is there are printed. Stopped, it goes on where it was.
@@ -41,7 +41,7 @@ PLAN = {  # of a task: chunks, replicates in each, trainings of what each tuning
     f"{LARGER}wider": (15, 60, 4),
     "copying": (32, 35, 16),
     "rosenbrock": (20, 250, 4),
-    "adding": (25, 200, 4),
+    "adding": (24, 200, 4),
 }
 TRIALS = 12
 FIRST = 20_000  # seed of the first chunk's contest, beyond those of comparisons and validations
