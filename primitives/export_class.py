@@ -41,9 +41,9 @@ START = '''
         """The states of a parameter before its first step."""
 '''
 
-SORT = '''
-    def _sort(self, group: dict[str, Any], w: Tensor, state: dict[str, Any]) -> Any:
-        """Parameters of a group can be updated together if this is the same."""
+SORTS = '''
+    def _sorts(self, group: dict[str, Any], w: list[Tensor], states: list[dict[str, Any]]) -> list[list[Any]]:
+        """What parameters of a group must have in common to be updated together, in lists over the parameters."""
 '''
 
 STEP = '''
@@ -89,12 +89,12 @@ class Optimizer:
         self.gradient = any(reads([line.strip() for line in update.body.lines], "g") for update in updates)
         self.twice = loss == "SmoothLoss"
         self.listed = not loss or (self.gradient and not self.twice)  # gradients are there before the updates
-        self.role, self.shape = reads(calls, "role"), reads(calls, "w")
+        self.role, self.shape, self.timed = reads(calls, "role"), reads(calls, "w"), reads(calls, "bucket.t")
         self.in_c = [bool(update.in_c()) for update in updates if not (loss or update.matrix)]
 
     def text(self) -> str:
         """The class."""
-        methods = [self.init(), self.check(), self.sort(), self.start(), self.run(), self.step()]
+        methods = [self.init(), self.check(), self.sorts(), self.start(), self.run(), self.step()]
         return "\n".join([*self.head(), *(f"{method.strip(chr(10))}\n" for method in methods if method)])
 
     def head(self) -> list[str]:
@@ -109,6 +109,7 @@ class Optimizer:
         lines += ["    allowed = ()"] if self.loss else []
         foreach = '    allowed = ("foreach", "capturable", "differentiable", "fused")'
         lines += ["    elementwise = True", foreach] if self.elementwise else []
+        lines += ["    timed = True"] if self.timed else []
         lines += ["    fused_from = 0"] if self.in_c and all(self.in_c) else []
         names = [f'"{key}"' for key in self.options()]
         return [*lines, *exploded("    hyperparameters = (", names, ",)" if len(names) == 1 else ")"), ""]
@@ -163,16 +164,13 @@ class Optimizer:
         role = ["        role = role_of(group, w)"] if reads(lines, "role") else []
         return "\n".join([START.strip("\n"), *role, *lines])
 
-    def sort(self) -> str:
+    def sorts(self) -> str:
         """The method that tells apart what the updates or their numbers tell apart."""
-        sorts = ["w.dim() > 1"] if self.shape else []
-        sorts += ["role_of(group, w)"] if self.role else []
+        sorts = ["[x.dim() > 1 for x in w]"] if self.shape else []
+        sorts += ["[role_of(group, x) for x in w]"] if self.role else []
         numbers = [] if self.loss else list(dict.fromkeys(n for update in self.updates for n in update.numbers))
-        sorts += [f"*(as_float(state[name]) for name in {tuple(numbers)} if name in state)"] if numbers else []
-        sorts = [each.replace("'", '"') for each in sorts]
-        if not sorts:
-            return ""
-        return "\n".join([SORT.strip("\n"), f"        return ({', '.join(sorts)}{',' if len(sorts) == 1 else ''})"])
+        sorts += [f'[as_float(state["{n}"]) if "{n}" in state else None for state in states]' for n in numbers]
+        return "\n".join([SORTS.strip("\n"), *exploded("        return [", sorts, "]")]) if sorts else ""
 
     def run(self) -> str:
         """The method that chooses how tensors are updated."""

@@ -27,12 +27,12 @@ def count(steps: list[Tensor]) -> None:
 
 
 class Bucket:
-    """Parameters that are updated alike: of one group and one sort, at the same step."""
+    """Parameters that are updated alike: of one group and one sort, at the same step where that matters."""
 
     def __init__(self, group: dict[str, Any], t: Number, traced: bool, w: Any, g: Any, states: Any) -> None:
         self.group = group
         self.run: Run = in_turn
-        self.t = t  # steps that they have seen, this one included
+        self.t = t  # steps that they have seen, this one included, where that matters
         self.traced = traced  # whether numbers are tensors, which nobody may read
         self.w: list[Tensor] = w
         self.g: list[Tensor] = g
@@ -64,6 +64,7 @@ class ListOptimizer(torch.optim.Optimizer):
     needs_closure = False  # whether step must be given one
     differentiates_twice = False  # whether that returns the loss with its graph and does not call backward
     elementwise = False  # whether parameters may be sharded
+    timed = False  # whether the update depends on how many steps a parameter has seen
     fused_from = 2**20  # elements of a bucket from which on a kernel pays, whatever its compilation takes
     allowed: tuple[str, ...] = ("capturable", "differentiable", "fused")
     hyperparameters: tuple[str, ...] = ()
@@ -127,9 +128,9 @@ class ListOptimizer(torch.optim.Optimizer):
         """A number among the states of a parameter."""
         return torch.full((), value, dtype=dtype, device=w.device if group["capturable"] else "cpu")
 
-    def _sort(self, group: dict[str, Any], w: Tensor, state: dict[str, Any]) -> Any:
-        """Parameters of a group can be updated together if this is the same."""
-        return None
+    def _sorts(self, group: dict[str, Any], w: list[Tensor], states: list[dict[str, Any]]) -> list[list[Any]]:
+        """What parameters of a group must have in common to be updated together, in lists over the parameters."""
+        return []
 
     def _run(self, bucket: Bucket) -> Run:
         """How tensors are updated."""
@@ -152,7 +153,7 @@ class ListOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             w = [w for w in group["params"] if (w.grad is not None if gradient else w.requires_grad)]
             g: list[Any] = [w.grad if gradient else w for w in w]
-            if not {x.layout for x in g} <= {torch.strided} or any(map(Tensor.is_complex, g)):
+            if any([x.layout is not torch.strided or x.dtype.is_complex for x in g]):
                 raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
             taken.append((group, w, g if gradient else []))
         ready = [(group, w, g, [self.state[x] for x in w]) for group, w, g in taken if w]
@@ -170,13 +171,13 @@ class ListOptimizer(torch.optim.Optimizer):
             traced = torch.compiler.is_compiling() or group["capturable"] or group["differentiable"]
             steps = [state["step"] for state in states]
             count(steps)
-            t = steps if traced else [*map(Tensor.item, steps)]
+            t = steps if traced or not self.timed else [*map(Tensor.item, steps)]
             places: dict[Any, list[int]] = {}
             if traced or alone:
                 places = {i: [i] for i in range(len(w))}
             else:
-                sorts = [self._sort(group, x, state) for x, state in zip(w, states, strict=True)]
-                for i, alike in enumerate(zip(t, [x.dtype for x in w], [x.device for x in w], sorts, strict=True)):
+                sorts = [[x.dtype for x in w], [x.device for x in w], *self._sorts(group, w, states)]
+                for i, alike in enumerate(zip(*sorts, *([t] if self.timed else []), strict=True)):
                     places.setdefault(alike, []).append(i)
             g = [*map(torch.neg, g)] if group["maximize"] else g
             for some in places.values():

@@ -126,13 +126,11 @@ def c_source(rule: str, tensors: Sequence[str], numbers: Sequence[str], dtypes: 
 
 
 C_COUNT: list[Any] = []  # a function that adds one to float32 counters at given places, once one is compiled
-which = functools.cache(shutil.which)
-
-
+@functools.cache
 def c_compiler() -> list[str]:
     """The command of the C compiler: CC, else cc; empty if there is none."""
     words = (os.environ.get("CC") or "cc").split()
-    return words if which(words[0]) else []
+    return words if shutil.which(words[0]) else []
 
 
 @functools.cache

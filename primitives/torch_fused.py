@@ -52,12 +52,12 @@ def apart(in_c: Mapping[Rule, str], rule: Rule, lists: Lists, numbers: dict[str,
 def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bool:
     """Whether a kernel can take these: plain tensors, of these types, as long as w, elements one after the other."""
     every = [*chain.from_iterable(lists)]
-    lengths = [*map(Tensor.numel, every)]
+    lengths, types = [*map(Tensor.numel, every)], [x.dtype for x in every]
     return (
         {*map(type, every)} <= {Tensor, torch.nn.Parameter}
         and all(map(Tensor.is_contiguous, every))
         and lengths == lengths[: len(lists[0])] * len(lists)
-        and [x.dtype for x in every] == [dtype for dtype in dtypes for _ in lists[0]]
+        and (types.count(types[0]) == len(types) or types == [dtype for dtype in dtypes for _ in lists[0]])
         and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
     )
 
