@@ -153,7 +153,7 @@ class ListOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             w = [w for w in group["params"] if (w.grad is not None if gradient else w.requires_grad)]
             g: list[Any] = [w.grad if gradient else w for w in w]
-            if any([x.layout is not torch.strided or x.dtype.is_complex for x in g]):
+            if any(x.layout is not torch.strided or x.dtype.is_complex for x in g):
                 raise RuntimeError(f"{type(self).__name__} works with dense real gradients only.")
             taken.append((group, w, g if gradient else []))
         ready = [(group, w, g, [self.state[x] for x in w]) for group, w, g in taken if w]
