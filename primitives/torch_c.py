@@ -126,6 +126,8 @@ def c_source(rule: str, tensors: Sequence[str], numbers: Sequence[str], dtypes: 
 
 
 C_COUNT: list[Any] = []  # a function that adds one to float32 counters at given places, once one is compiled
+
+
 @functools.cache
 def c_compiler() -> list[str]:
     """The command of the C compiler: CC, else cc; empty if there is none."""
