@@ -16,7 +16,7 @@ FUNCTIONS = {
 CONSTANTS = {"inf": "INFINITY", "nan": "NAN", "pi": "3.141592653589793", "e": "2.718281828459045"}
 KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while I real
-complex imaginary threads count memory numbers_at part parts tensor length first last from to element ahead ask
+complex imaginary threads count memory numbers_at taken piece mine tensor length first last from to element ahead ask
 step""".split()
 POWERS = {2: "square(x)", 3: "cube(x)", 0.5: "sqrt(x)", 1: "x", -1: "real(1.0) / x"}  # as torch takes them
 TAKEN = frozenset([*KEYWORDS, *FUNCTIONS.values(), *"cube pow remainder_of choose widened narrowed bfloat16".split()])

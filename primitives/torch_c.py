@@ -33,10 +33,6 @@ C_HEAD = """\
 #include <stdint.h>
 #include <string.h>
 #include <tgmath.h>
-#ifdef _OPENMP
-int omp_get_thread_num(void);
-int omp_get_num_threads(void);
-#endif
 typedef struct { uint16_t bits; } bfloat16;
 #define real(x) ((real)(x))
 #define choose(c, x, y) ((c) ? (x) : (y))
@@ -76,25 +72,29 @@ void count(int64_t counters, const int64_t *memory) {{
 }}
 void step(int64_t count, int threads, const int64_t *memory, const double *numbers_at) {{
     {numbers}
+    int64_t taken = 0;
     #pragma omp parallel num_threads(threads) if (threads > 1)
     {{
-#ifdef _OPENMP
-        int64_t part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        int64_t part = 0, parts = 1;
-#endif
+        int64_t piece = 0;
+        int64_t mine;  /* the piece drawn: a thread that is held up draws fewer */
+        #pragma omp atomic capture
+        mine = taken++;
         for (int64_t tensor = 0; tensor < count; tensor++) {{
             int64_t length = memory[tensor];
-            int64_t first = length * part / parts & ~15;
-            int64_t last = part == parts - 1 ? length : length * (part + 1) / parts & ~15;
             {pointers}
-            for (int64_t from = first; from < last; from += 64) {{
-                int64_t to = from + 64 < last ? from + 64 : last;
-                {asks}
-                for (int64_t element = from; element < to; element++) {{
-                    {loads}
-                    {rule}
-                    {stores}
+            for (int64_t first = 0; first < length; first += 1 << 15) {{
+                if (piece++ != mine) continue;
+                #pragma omp atomic capture
+                mine = taken++;
+                int64_t last = first + (1 << 15) < length ? first + (1 << 15) : length;
+                for (int64_t from = first; from < last; from += 64) {{
+                    int64_t to = from + 64 < last ? from + 64 : last;
+                    {asks}
+                    for (int64_t element = from; element < to; element++) {{
+                        {loads}
+                        {rule}
+                        {stores}
+                    }}
                 }}
             }}
         }}

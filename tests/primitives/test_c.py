@@ -153,7 +153,7 @@ def test_names_that_c_has_taken_are_left_to_torch() -> None:
 def test_what_the_function_itself_declares_is_taken() -> None:
     declared = re.findall(r"\b(?:int64_t|int|double) \*?(\w+)", C_STEP.partition("void step")[2])
     assert {"threads", "from", "to"} <= set(declared)
-    assert {*declared, "parts", "ahead"} <= TAKEN
+    assert {*declared, "ahead"} <= TAKEN
     program = parse("def shy(w, g, k, *, lr=0.1, to=0.5):\n    return w - lr * k * to, ema(k, g, to)")
     assert "IN_C" not in vars(sys.modules[to_torch(program).__module__])
     assert c_text(["return (w - k, k)"], ["w", "g", "k"], [])
