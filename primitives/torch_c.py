@@ -36,9 +36,9 @@ C_HEAD = """\
 typedef struct { uint16_t bits; } bfloat16;
 #define real(x) ((real)(x))
 #define choose(c, x, y) ((c) ? (x) : (y))
-#ifdef __GNUC__  /* memory is waited for a fifth less if it is asked for 512 elements ahead */
+#ifdef __GNUC__  /* memory is waited for a fifth less if it is asked for 256 elements ahead */
 #define ask(at) \\
-    for (uintptr_t ahead = 512 * sizeof *at; ahead < 576 * sizeof *at; ahead += 64) \\
+    for (uintptr_t ahead = 256 * sizeof *at; ahead < 320 * sizeof *at; ahead += 64) \\
         __builtin_prefetch((char *)(at + from) + ahead)
 #else
 #define ask(at)
