@@ -193,6 +193,7 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     validate.add_argument("--candidates", type=int, default=6, metavar="M", help="at most, of the Pareto front")
     validate.add_argument("--program", action="append", metavar="PROGRAM", help="a candidate of yours (repeatable)")
     validate.add_argument("--against", action="append", metavar="PROGRAM", help="a control, all tuned (repeatable)")
+    validate.add_argument("--random", type=int, metavar="N", help="programs of random search (as many as the run)")
     validate.add_argument("--selection", action="append", metavar="NAME", help="a task to choose on (repeatable)")
     validate.add_argument("--held-out", action="append", metavar="NAME", help="a task to judge on (repeatable)")
     validate.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same losses (default 0)")

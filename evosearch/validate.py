@@ -32,7 +32,7 @@ from primitives.program import ProgramError
 from proxies import TaskError
 
 DEADLINE = 600.0  # seconds of one job
-LEAST = {"seeds": 3, "trials": 1, "candidates": 1, "seed": 0}
+LEAST = {"seeds": 3, "trials": 1, "candidates": 1, "seed": 0, "random": 1}
 
 
 def validate(args: argparse.Namespace) -> None:
@@ -81,7 +81,7 @@ def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, work
     programs = run.store.count() if found is None else found.programs
     if run.store.get("prologue") is None or not programs:
         raise StoreError(f"{run.path} has no candidates yet; go on with `evosearch resume {run.path}`.")
-    at_random = control.at_random(run.config, programs)
+    at_random = control.at_random(run.config, plan.at_random(programs))
     command = shlex.join(["evosearch", *sys.argv[1:]])
     pool: Workers | None = None
     try:
@@ -90,7 +90,7 @@ def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, work
             pool = open_workers(workers, "evosearch.breed:make_context", (at_random,))
             if found is None:
                 earlier = () if before is None else (*before.earlier, *before.concluded())
-                found = _begun(plan, run, at_random, pool, meter, earlier)
+                found = _begun(plan, run, programs, at_random, pool, meter, earlier)
                 save(found, run.path)
             meter.console.print(_cost(found, pool.size), soft_wrap=True, markup=False)
             call = Prologue(Counted(pool, meter), DEADLINE).call
@@ -121,9 +121,9 @@ def _unfinished(plan: Plan, before: Validation | None, again: bool, path: Path) 
 
 
 def _begun(
-    plan: Plan, run: Run, at_random: Config, pool: Workers, meter: Meter, earlier: tuple[str, ...]
+    plan: Plan, run: Run, programs: int, at_random: Config, pool: Workers, meter: Meter, earlier: tuple[str, ...]
 ) -> Validation:
-    """A new validation: the run's candidates, random search of the same size, and the other controls."""
+    """A new validation: the run's candidates, the best of random search, and the other controls."""
     references = prepare(run.config, run.store, Prologue(pool, DEADLINE), meter.say)
     found = candidates(archive_of(run.config, run.store, references.bar), plan.candidates)
     if not found and not plan.programs:
@@ -133,18 +133,19 @@ def _begun(
         if meter.due():
             meter.say(f"random search: {search.tally.generated:,} of {at_random.programs:,} programs")
 
-    meter.say(f"random search of the same size, into {run.path / control.NAME}")
+    size = "the same size" if at_random.programs == programs else f"{at_random.programs:,} programs"
+    meter.say(f"random search of {size}, into {run.path / control.NAME}")
     best = control.random_search(at_random, run.path, run.store, pool, references.bar, watch)
     others = controls(references, run.config.evolution.start, run.store, best)
     others += named(plan.programs, plan.against, (*found, *others))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Validation(plan, now, at_random.programs, (*found, *others), earlier=earlier)
+    return Validation(plan, now, programs, (*found, *others), earlier=earlier)
 
 
 def _plan(args: argparse.Namespace, config: Config) -> Plan:
     """What is to be done; ConfigError for the first option that cannot be used."""
     for name, least in LEAST.items():
-        if getattr(args, name) < least:
+        if getattr(args, name) is not None and getattr(args, name) < least:
             raise ConfigError(f"--{name} is {getattr(args, name)} and must be at least {least}.")
     if args.seeds > MOST_REPLICATES:
         raise ConfigError(f"--seeds is {args.seeds} and must be at most {MOST_REPLICATES}.")
@@ -163,7 +164,7 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
                 f"{name} has data that {chosen_on[shared[0]]} chooses on ({', '.join(shared)}); name another task for "
                 "one of the two."
             )
-    return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed, own, against)
+    return Plan(selection, held_out, args.seeds, args.trials, args.candidates, args.seed, own, against, args.random)
 
 
 def bred_on(spec: str) -> tuple[str, ...]:

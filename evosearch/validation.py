@@ -43,6 +43,11 @@ class Plan:
     seed: int
     programs: tuple[tuple[str, str], ...] = ()  # candidates beside those of the front: name and text
     against: tuple[tuple[str, str], ...] = ()  # controls beside the usual ones
+    random: int | None = None  # programs of random search at most; as many as the run has if None
+
+    def at_random(self, programs: int) -> int:
+        """How many programs random search has, for a run of so many."""
+        return programs if self.random is None else min(self.random, programs)
 
     def trainings(self, contenders: int, tasks: int) -> int:
         """How many trainings a tier takes."""

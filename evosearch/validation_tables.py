@@ -43,6 +43,10 @@ def sentences(validation: Validation, programs: int) -> list[str]:
         found.append(f"The held-out tasks are no longer unseen: {validation.held_out.past.shown()}.")
     if own := [name for name, _ in validation.plan.programs]:
         found.append(f"What {', '.join(own)} was bred and chosen on is not known here, unless a run says so.")
+    if (few := validation.plan.at_random(validation.programs)) < validation.programs:
+        found.append(
+            f"The run had {validation.programs:,} programs, random search {few:,}: it had less to choose from."
+        )
     if programs > validation.programs:
         found.append(
             f"The run has grown since, from {validation.programs:,} to {programs:,} programs; --again validates that."

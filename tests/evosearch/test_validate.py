@@ -191,6 +191,18 @@ def test_programs_that_are_named_take_part(here, capsys, monkeypatch):
     assert (free["1st.opt"], free["1st.opt, tuned again"], free["momentum, tuned"]) == ((), "all", "all")
 
 
+def test_a_smaller_random_search_is_no_equal_one(here, capsys, monkeypatch):
+    Planted(monkeypatch, (0.0, 0.0))
+    assert main(["validate", "run", *CHEAP, "--random", "20"]) == 0
+    out = said(capsys)
+    assert "random search of 20 programs" in out
+    programs = validation.load(here / "run").programs
+    assert f"The run had {programs} programs, random search 20: it had less to choose from." in out
+    assert 20 <= len(rows(here / "run" / "random")) < len(rows(here / "run"))
+    assert main(["validate", "run", *CHEAP, "--random", "1000000", "--again"]) == 0
+    assert "random search of the same size" in said(capsys)
+
+
 def test_a_program_that_was_changed_is_another_plan(here, capsys, monkeypatch):
     Planted(monkeypatch, (0.0, 0.0))
     mine = Path("mine.opt")
@@ -274,6 +286,7 @@ def test_a_run_that_has_grown_since_is_said_to_have(here, capsys, monkeypatch):
         (["validate", "run", "--selection", "no_task"], "no_task"),
         (["validate", "run", "--seeds", "2"], "at least 3"),
         (["validate", "run", "--seeds", "10001"], "at most 10000"),
+        (["validate", "run", "--random", "0"], "--random is 0 and must be at least 1"),
         (["validate", "run", "--json", "no/such.json"], "there is no directory"),
         (["validate", "run", "--json", "run"], "is a directory"),
         (["validate", "."], "not a run directory"),
