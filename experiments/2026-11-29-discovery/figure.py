@@ -30,18 +30,18 @@ FIGURES = {  # of a validation's record: names of programs, and what they are ca
         "grafted_validation.json",
         {
             "plain2.opt, tuned again": "grafted_muon",
-            "grafted_muon": "the same on fresh replicates, up to 5,000 (held out only)",
             "nadamw2.opt": "NAdamW with its constants (held out only)",
             "muon": "Muon (held out only)",
             "adamw, tuned": "AdamW",
         },
     ),
 }
+FRESH = {"grafted_muon": "plain2.opt, tuned again", "adamw": "adamw, tuned"}  # as what later replicates are drawn
 Gains = dict[tuple[str, str], np.ndarray[Any, Any]]  # [replicates], by program and task
 
 
 def read(name: str) -> tuple[Gains, list[list[str]]]:
-    """Gains over the bar of a validation, of controls and replicates measured later; tasks chosen on and held out."""
+    """Gains over the bar, later replicates in the place of a validation's and of controls'; tasks of both tiers."""
     found, controls = (json.loads((HERE / file).read_text()) for file in (name, "controls.json"))
     tiers = [found[tier]["losses"] for tier in ("selection", "held_out")]
     tables = [(tier["tasks"], zip(tier["names"], tier["test"], strict=True)) for tier in tiers]
@@ -55,7 +55,7 @@ def read(name: str) -> tuple[Gains, list[list[str]]]:
     gains = {(program, task): losses[found["bar"], task] - values for (program, task), values in losses.items()}
     fresh = precise.read()
     later = {
-        (program, task): fresh[precise.BAR][task] - values
+        (FRESH.get(program, program), task): fresh[precise.BAR][task] - values
         for program, tasks in fresh.items()
         for task, values in tasks.items()
         if task in fresh[precise.BAR]
