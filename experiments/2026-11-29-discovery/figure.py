@@ -54,11 +54,11 @@ def read(name: str) -> tuple[Gains, list[list[str]]]:
     }
     gains = {(program, task): losses[found["bar"], task] - values for (program, task), values in losses.items()}
     fresh = precise.read()
+    bar = fresh[precise.BAR]
     later = {
-        (FRESH.get(program, program), task): fresh[precise.BAR][task] - values
+        (FRESH.get(program, program), task): bar[task][: len(values)] - values[: len(bar[task])]
         for program, tasks in fresh.items()
         for task, values in tasks.items()
-        if task in fresh[precise.BAR]
     }
     return gains | later, [[shown(task) for task in tier["tasks"]] for tier in tiers]
 

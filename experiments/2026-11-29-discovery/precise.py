@@ -1,10 +1,11 @@
 """The held-out tasks once more, with as many fresh replicates as standard errors of 0.02 take: precise.py [PROGRAM ...]
 
-Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates a task has follows
-from the spread that the first look had shown, and from nothing else but standard errors. What a tuning chose is trained
-on several seeds, whose mean log test loss counts: luck in training, on copying nearly all there is, then costs less
-than a replicate. Programs that are named have measured what is missing, and the look is written to the user's ledger;
-then the gains of all that is there are printed. Stopped, it goes on where it was.
+Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates the bar and the
+winner have on a task follows from the spread that the first look had shown, and from nothing else but standard errors;
+every other program has as many as it takes until that of the winner's gain over it is small enough. What a tuning chose
+is trained on several seeds, whose mean log test loss counts: luck in training, on copying nearly all there is, then
+costs less than a replicate. Programs that are named have measured what is missing, and the look is written to the
+user's ledger; then the gains of all that is there are printed. Stopped, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 LOSSES = HERE / "precise.jsonl"
 BAR, WINNER = "nadamw", "grafted_muon"
 LARGER = f"{HERE}/larger.py:"
-PLAN = {  # of a task: chunks, replicates in each, trainings of what each tuning chose
+PLAN = {  # of a task: chunks of bar and winner, replicates in each, trainings of what each tuning chose
     "breast_cancer": (10, 26, 4),
     f"{LARGER}deeper": (10, 12, 4),
     "counts": (10, 60, 4),
@@ -43,6 +44,8 @@ PLAN = {  # of a task: chunks, replicates in each, trainings of what each tuning
     "rosenbrock": (20, 250, 4),
     "adding": (24, 200, 4),
 }
+ERROR = 0.02  # wanted, of the winner's gain over another program
+FEWEST, MOST = 30, 8  # of other programs: replicates from which on an error is believed; times the winner's chunks
 TRIALS = 12
 FIRST = 20_000  # seed of the first chunk's contest, beyond those of comparisons and validations
 AFRESH = 2_000_000_000  # seeds of further trainings of what was chosen, beyond those of contests
@@ -63,15 +66,24 @@ def measure(names: list[str]) -> None:
     there = {(row["program"], row["task"], row["chunk"]) for row in rows()}
     workers = open_workers(2, "evosearch.contest:make_context", ((),))
     for task, (chunks, _, _) in PLAN.items():
-        for chunk in range(chunks):
+        for chunk in range(MOST * chunks):
             for one in entrants:
                 place = one.name, proxies.shown(task), chunk
-                if place not in there:
+                if place not in there and wanted(*place, chunks):
                     began = time.perf_counter()
                     losses = replicates(one, task, chunk, Prologue(workers, 1800.0).call)
                     keep(dict(zip(("program", "task", "chunk"), place, strict=True)) | {"losses": losses})
                     print(*place, f"of {chunks}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     workers.close()
+
+
+def wanted(name: str, task: str, chunk: int, chunks: int) -> bool:
+    """Whether a chunk is wanted: of bar and winner as planned, else while the error of the winner's gain is large."""
+    if name in (BAR, WINNER):
+        return chunk < chunks
+    losses = read()
+    mine = losses.get(name, {}).get(task, np.empty(0))
+    return len(mine) < FEWEST or gain(losses[WINNER][task], mine)[1] > ERROR
 
 
 def replicates(one: Entrant, task: str, chunk: int, run: Any) -> list[float]:
@@ -98,15 +110,13 @@ def rows() -> list[dict[str, Any]]:
 
 
 def read() -> dict[str, dict[str, Array]]:
-    """The mean log test losses of all replicates, by program and task, of tasks that are complete."""
+    """The mean log test losses of all replicates, by program and task."""
     chunks: dict[tuple[str, str], dict[int, list[float]]] = {}
     for row in rows():
         chunks.setdefault((row["program"], row["task"]), {})[row["chunk"]] = row["losses"]
-    whole = {proxies.shown(task): count for task, (count, _, _) in PLAN.items()}
     found: dict[str, dict[str, Array]] = {}
     for (name, task), some in chunks.items():
-        if len(some) == whole[task]:
-            found.setdefault(name, {})[task] = np.concatenate([some[k] for k in sorted(some)])
+        found.setdefault(name, {})[task] = np.concatenate([some[k] for k in sorted(some)])
     return found
 
 
@@ -116,21 +126,30 @@ def keep(row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def gain(better: Array, worse: Array) -> tuple[float, float]:
+    """The mean gain and its standard error, from losses; the first replicates of both have the same seeds."""
+    common, most = min(len(better), len(worse)), max(len(better), len(worse))
+    shared = np.cov(better[:common], worse[:common])[0, 1] / most
+    square = better.var(ddof=1) / len(better) + worse.var(ddof=1) / len(worse) - 2 * shared
+    return float(worse.mean() - better.mean()), math.sqrt(square)
+
+
 def gains(better: str, worse: str, losses: dict[str, dict[str, Array]]) -> None:
     """Mean gain on each task with its standard error, the mean of all, capped, and the mean without each."""
     tasks = [task for task in map(proxies.shown, PLAN) if task in losses[better] and task in losses[worse]]
-    each = [losses[worse][task] - losses[better][task] for task in tasks]
     print(f"\n{better} over {worse}")
     capped = []
-    for task, values in zip(tasks, each, strict=True):
-        mean, error = values.mean(), stats.sem(values)
+    for task in tasks:
+        pair = losses[better][task], losses[worse][task]
+        mean, error = gain(*pair)
         share = min(1.0, GAIN_CAP / mean) if mean > 0 else 1.0
         capped.append((share * mean, share * error))
-        low, high = np.quantile(values, (0.1, 0.9))
-        half = stats.t.ppf(0.975, len(values) - 1) * error
+        counts = [len(each) for each in pair]
+        half = stats.t.ppf(0.975, min(counts) - 1) * error
+        each = pair[1][: min(counts)] - pair[0][: min(counts)]
         print(
             f"    {task:18} {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}], standard error {error:.3f} of "
-            f"{len(values):,}; median {np.median(values):+.2f}, middle 80 % {low:+.2f} to {high:+.2f}"
+            f"{counts[0]:,} and {counts[1]:,}; median {np.median(each):+.2f}"
         )
     told("all", capped)
     for task in tasks:
