@@ -73,7 +73,7 @@ def measure(names: list[str]) -> None:
                     began = time.perf_counter()
                     losses = replicates(one, task, chunk, Prologue(workers, 1800.0).call)
                     keep(dict(zip(("program", "task", "chunk"), place, strict=True)) | {"losses": losses})
-                    print(*place, f"of {chunks}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+                    print(*place, f"{time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     workers.close()
 
 
