@@ -57,7 +57,8 @@ def fit(lists: Lists, dtypes: Sequence[torch.dtype], device: torch.device) -> bo
         {*map(type, every)} <= {Tensor, torch.nn.Parameter}
         and all(map(Tensor.is_contiguous, every))
         and lengths == lengths[: len(lists[0])] * len(lists)
-        and (types.count(types[0]) == len(types) or types == [dtype for dtype in dtypes for _ in lists[0]])
+        and {*types} == {*dtypes}
+        and (len({*types}) == 1 or types == [dtype for dtype in dtypes for _ in lists[0]])
         and {*map(Tensor.get_device, every)} == {-1 if device.index is None else device.index}
     )
 

@@ -150,6 +150,18 @@ def test_names_that_c_has_taken_are_left_to_torch() -> None:
     assert c_text(["return w - g,"], ["w", "g"], ["longer"]) == "w = w - g;"
 
 
+def test_states_of_several_types_in_one_bucket_are_updated_apart() -> None:
+    kind: Any = to_torch(reference("momentum"))
+    params = [torch.nn.Parameter(w) for w in random([(5,), (5,)], 0)]
+    optimizer = kind(params, fused=True)
+    for _ in range(2):
+        for p in params:
+            p.grad = torch.ones(5)
+        optimizer.step()
+        optimizer.state[params[0]]["p"] = optimizer.state[params[0]]["p"].double()
+    assert [optimizer.state[p]["p"].tolist() for p in params] == [pytest.approx([1.9] * 5)] * 2
+
+
 def test_what_the_function_itself_declares_is_taken() -> None:
     declared = re.findall(r"\b(?:int64_t|int|double) \*?(\w+)", C_STEP.partition("void step")[2])
     assert {"threads", "from", "to"} <= set(declared)
