@@ -2,10 +2,11 @@
 
 Tasks and 12 trials of all named constants as in the first look, on other seeds. How many replicates the bar and the
 winner have on a task follows from the spread that the first look had shown, and from nothing else but standard errors;
-every other program has as many as it takes until that of the winner's gain over it is small enough. What a tuning chose
-is trained on several seeds, whose mean log test loss counts: luck in training, on copying nearly all there is, then
-costs less than a replicate. Programs that are named have measured what is missing, and the look is written to the
-user's ledger; then the gains of all that is there are printed. Stopped, it goes on where it was.
+every other program has as many as it takes until that of the winner's gain over it is small enough, and the winner more
+where that is the quicker way. What a tuning chose is trained on several seeds, whose mean log test loss counts: luck in
+training, on copying nearly all there is, then costs less than a replicate. Programs that are named have measured what
+is missing, and the look is written to the user's ledger; then the gains of all that is there are printed. Stopped, it
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ PLAN = {  # of a task: chunks of bar and winner, replicates in each, trainings o
     f"{LARGER}longer": (10, 3, 4),
     "text_transformer": (10, 3, 4),
     f"{LARGER}wider": (15, 60, 4),
-    "copying": (32, 35, 16),
     "rosenbrock": (20, 250, 4),
     "adding": (24, 200, 4),
+    "copying": (32, 35, 16),
 }
 ERROR = 0.02  # wanted, of the winner's gain over another program
-FEWEST, MOST = 30, 8  # of other programs: replicates from which on an error is believed; times the winner's chunks
+FEWEST, MOST = 30, 8  # replicates from which on an error is believed; times the planned chunks, at most
 TRIALS = 12
 FIRST = 20_000  # seed of the first chunk's contest, beyond those of comparisons and validations
 AFRESH = 2_000_000_000  # seeds of further trainings of what was chosen, beyond those of contests
@@ -60,30 +61,39 @@ def measure(names: list[str]) -> None:
     from evosearch.run import Prologue
     from evosearch.workers import open_workers
 
-    entrants = [Entrant(Path(shown(name)).stem, resolve(name), "all") for name in names]
-    texts = {one.name: show(one.program) for one in entrants}
+    entrants = {Path(shown(name)).stem: Entrant(Path(shown(name)).stem, resolve(name), "all") for name in names}
+    texts = {name: show(one.program) for name, one in entrants.items()}
     ledger.write(ledger.look(shlex.join(sys.argv), HERE, FIRST, texts, PLAN, "held out"), ledger.place())
-    there = {(row["program"], row["task"], row["chunk"]) for row in rows()}
+    entrants.setdefault(WINNER, Entrant(WINNER, resolve(WINNER), "all"))
     workers = open_workers(2, "evosearch.contest:make_context", ((),))
-    for task, (chunks, _, _) in PLAN.items():
-        for chunk in range(MOST * chunks):
-            for one in entrants:
-                place = one.name, proxies.shown(task), chunk
-                if place not in there and wanted(*place, chunks):
-                    began = time.perf_counter()
-                    losses = replicates(one, task, chunk, Prologue(workers, 1800.0).call)
-                    keep(dict(zip(("program", "task", "chunk"), place, strict=True)) | {"losses": losses})
-                    print(*place, f"{time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    for task in PLAN:
+        for name in texts:
+            while following := next_chunk(name, task):
+                began = time.perf_counter()
+                losses = replicates(entrants[following[0]], task, following[1], Prologue(workers, 1800.0).call)
+                place = following[0], proxies.shown(task), following[1]
+                keep(dict(zip(("program", "task", "chunk"), place, strict=True)) | {"losses": losses})
+                print(*place, f"{time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     workers.close()
 
 
-def wanted(name: str, task: str, chunk: int, chunks: int) -> bool:
-    """Whether a chunk is wanted: of bar and winner as planned, else while the error of the winner's gain is large."""
+def next_chunk(name: str, task: str) -> tuple[str, int] | None:
+    """Program and number of the chunk that is next for this program on this task; nothing where all is there.
+
+    Bar and winner have what is planned. Of another program and the winner, while the error of the gain is too large,
+    that one is next whose replicate takes more of its square away.
+    """
+    chunks, count, _ = PLAN[task]
+    losses = {who: found[proxies.shown(task)] for who, found in read().items() if proxies.shown(task) in found}
+    there = {who: len(found) // count for who, found in losses.items()}
     if name in (BAR, WINNER):
-        return chunk < chunks
-    losses = read()
-    mine = losses.get(name, {}).get(task, np.empty(0))
-    return len(mine) < FEWEST or gain(losses[WINNER][task], mine)[1] > ERROR
+        return (name, there.get(name, 0)) if there.get(name, 0) < chunks else None
+    if len(losses.get(name, ())) < FEWEST:
+        return name, there.get(name, 0)
+    if gain(losses[WINNER], losses[name])[1] <= ERROR:
+        return None
+    who = max((name, WINNER), key=lambda each: losses[each].std(ddof=1) / len(losses[each]))
+    return (who, there[who]) if there[who] < MOST * chunks else None
 
 
 def replicates(one: Entrant, task: str, chunk: int, run: Any) -> list[float]:
