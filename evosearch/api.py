@@ -40,12 +40,13 @@ class Member:
     cost: float  # additions for each element and step
     lr: float  # the best learning rate on the first task
     text: str  # in canonical form
+    tasks: tuple[str, ...] = dataclasses.field(repr=False)  # of the search; ("told",) where scores were told
 
     @property
     def program(self) -> Program:
         """In readable form; its default lr is the best one."""
         row = {name: str(value) for name, value in dataclasses.asdict(self).items()}
-        return found.of_front(row, ("",)).program()
+        return found.of_front(row, self.tasks).program()
 
 
 class Run:
@@ -68,7 +69,10 @@ class Run:
             return ()
         kinds = {field.name: field.type for field in dataclasses.fields(Member)}
         cast: dict[Any, Any] = {"int": int, "float": float, "str": str}
-        return tuple(Member(**{k: cast[kinds[k]](v) for k, v in row.items()}) for row in found.front(self.path))
+        with _reading(self.path) as store:
+            tasks = told.tasks(self.config, store)
+        rows = found.front(self.path)
+        return tuple(Member(**{k: cast[kinds[k]](v) for k, v in row.items()}, tasks=tasks) for row in rows)
 
     @property
     def table(self) -> list[dict[str, Any]]:

@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING, Any
 from evosearch import directory, told
 from evosearch.api import Run, Settings, configured
 from evosearch.archive import Archive, Entry
-from evosearch.breed import Bred, Context, Item, breed, by_counter, found
+from evosearch.breed import Bred, Context, Item, breed, by_counter, centre, found
 from evosearch.checks import check_language
 from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Measured
 from evosearch.flat import searchable
-from evosearch.found import Found
+from evosearch.found import TOLD, Found
 from evosearch.islands import Islands
 from evosearch.measure import STEPS_PER_DECADE, rate
 from evosearch.mistakes import StoreError
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
-from evosearch.search import FARTHEST
 from evosearch.store import Row, Store
 from primitives.program import Program
 from primitives.text import show
@@ -52,7 +51,7 @@ class Asked:
     @property
     def program(self) -> Program:
         """In readable form; its default lr is `lr`."""
-        row = Found(self.id, self.text, (), rates={told.TASK: self.lr})
+        row = Found(self.id, self.text, (), rates={TOLD: self.lr})
         return dataclasses.replace(row.program(), doc="")
 
     def to_torch(self) -> type[torch.optim.Optimizer]:
@@ -119,7 +118,7 @@ class AskTell:
             parent = self._chosen(self.islands, "parent")
             mate = self._chosen(self.islands, "mate").bred.text if self.config.mutations.graft else ""
             [bred] = breed(self.context, None, [Item(self.next, parent.bred.text, mate=mate)])
-            one = _Open(bred, parent.bred.number, _exponent(parent, bred))
+            one = _Open(bred, parent.bred.number, centre(parent.exponents.get(TOLD, 0), parent.bred, bred))
             if self._take(one, self.islands):
                 asked.append(one)
             else:
@@ -139,7 +138,8 @@ class AskTell:
         number = candidate.id if isinstance(candidate, Asked) else candidate
         one = self.open.get(number)
         if one is None:
-            done = "was told already" if -len(self.config.evolution.start) <= number < self.next else "was never asked"
+            row = self.store.row(number)
+            done = "was never asked" if row is None or row.measured is None else "was told already"
             raise ConfigError(f"candidate {number} {done}; `pending` has those that wait for a score.")
         if (score is None) == (not failure):
             raise ConfigError(f"tell of candidate {number} either a score or failure='...'.")
@@ -255,14 +255,6 @@ def _read(values: list[Any]) -> _Open:
     """The inverse."""
     bred, parent, exponent = values
     return _Open(Bred(**{**bred, "responses": tuple(bred["responses"])}), parent, exponent)
-
-
-def _exponent(parent: Entry, bred: Bred) -> int:
-    """Where to look for a child's learning rate: around its parent's, shifted as its updates are larger."""
-    if bred.status != "ok":
-        return 0
-    shift = round(STEPS_PER_DECADE * math.log10(parent.bred.size / bred.size))
-    return min(FARTHEST, max(-FARTHEST, parent.exponents.get(told.TASK, 0) + shift))
 
 
 def _begun(path: Path, config: Settings, settings: Mapping[str, Any]) -> tuple[Config, Store]:

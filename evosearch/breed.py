@@ -14,6 +14,7 @@ import proxies
 from evosearch.config import Config
 from evosearch.fingerprint import fingerprints
 from evosearch.flat import MutationError, searchable
+from evosearch.measure import STEPS_PER_DECADE
 from evosearch.mutate import mutate
 from primitives import own
 from primitives.bytecode import TAKEN_ON_CPUS, compile_program
@@ -22,6 +23,8 @@ from primitives.program import Program
 from primitives.reference import reference
 from primitives.text import parse, show
 from proxies.proxy import Proxy
+
+FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
 
 
 @dataclass(frozen=True)
@@ -157,3 +160,13 @@ def found(context: Context, shared: None, items: Sequence[tuple[int, str]]) -> l
     """Handler: the record of programs that were not bred, (number, text) each; they pass every check."""
     bred = describe([_parsed(text) for _, text in items], [(number, "start") for number, _ in items], context.config)
     return [replace(b, status="ok", reason="") for b in bred]
+
+
+def centre(exponent: int, parent: Bred, child: Bred) -> int:
+    """Where to look for a child's learning rate: around its parent's, shifted as its updates are larger.
+
+    A start's may be of no size, where they are not finite on the gradients of fingerprints: then around its own.
+    """
+    known = all(0 < one.size < math.inf for one in (parent, child))
+    shift = round(STEPS_PER_DECADE * math.log10(parent.size / child.size)) if known else 0
+    return min(FARTHEST, max(-FARTHEST, exponent + shift))

@@ -18,7 +18,7 @@ import proxies
 from evosearch import arguments, directory, pictures, tables
 from evosearch.cautions import cautions
 from evosearch.config import ConfigError
-from evosearch.contest import MOST_REPLICATES, Entrant, Results, contest
+from evosearch.contest import COMPARISONS, MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
 from evosearch.plain import plain
@@ -99,7 +99,7 @@ def _tasks(args: argparse.Namespace) -> tuple[str, ...]:
     for option, value, least, most in (
         ("--seeds", args.seeds, LEAST_SEEDS, MOST_REPLICATES),
         ("--trials", args.trials, 1, 10_000),
-        ("--seed", args.seed, 0, 100_000),
+        ("--seed", args.seed, 0, COMPARISONS - 1),
     ):
         if not least <= value <= most:
             raise ConfigError(f"{option} is {value} and must be from {least} to {most}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ WEIGHTS = ("insert", "delete", "change", "resample", "scale", "graft")  # of mut
 # Smallest and largest value of each number; beyond them a search would hang, or break hours later.
 LIMITS: dict[str, tuple[float, float]] = {
     "programs": (0, inf),
+    "seed": (-(2**62), 2**62),
     "budget": (0, inf),
     "language.max_states": (0, inf),
     "language.max_length": (1, inf),
@@ -234,7 +236,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # all that TOML asks for beyond JSON
     return repr(value)
 
 

@@ -27,6 +27,7 @@ from proxies.proxy import Proxy
 
 Array = np.ndarray[Any, Any]
 FIRST_SEED = 3_000_000  # seeds from here on serve contests only
+COMPARISONS = 10_000  # seeds of contests below are those of comparisons, the others of validations
 MOST_REPLICATES = 10_000
 SEEDS = 3 * MOST_REPLICATES  # of one contest
 CHECKPOINTS = 20  # steps of a training at which the way to the target is watched

@@ -21,7 +21,7 @@ from primitives import own
 from primitives.export import source
 from primitives.text import show
 
-__all__ = ["began", "create", "front_csv", "reopen", "write", "write_best"]
+__all__ = ["began", "configuration", "create", "front_csv", "reopen", "write", "write_best"]
 
 CONFIG = "config.toml"
 
@@ -62,6 +62,13 @@ def reopen(directory: Path, *, drive: bool = False, look: bool = False) -> tuple
         raise
 
 
+def configuration(directory: Path) -> Config:
+    """The configuration of a run; errors are those of `reopen`."""
+    config, store = reopen(directory)
+    store.close()
+    return config
+
+
 def _kept(path: Path, store: Store) -> Config:
     """The configuration of a search: its file, or where that is gone the copy in the store."""
     begun = _begun(store)
@@ -79,7 +86,10 @@ def _kept(path: Path, store: Store) -> Config:
 def _begun(store: Store) -> Config | None:
     """What a search was begun with; None where it was killed before its first commit."""
     kept = store.get("config")
-    return None if kept is None else from_dict(tomllib.loads(kept), str(store.path))
+    try:
+        return None if kept is None else from_dict(tomllib.loads(kept), str(store.path))
+    except tomllib.TOMLDecodeError as error:  # an older version wrote line breaks of expressions as they are
+        raise ConfigError(f"{store.path} holds a configuration that is not TOML ({error}); begin a new run.") from error
 
 
 def _fixed(config: Config) -> dict[str, Any]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from evosearch.store import Store
 
 
+TOLD = "told"  # the one task of an ask/tell loop
+
+
 @dataclass(frozen=True)
 class Found:
     """A candidate, or with a negative number a start, and what the search knows of it."""
@@ -51,7 +54,7 @@ class Found:
         """What an exported file says of the search, a sentence a line."""
         began = f" and began on {self.began}" if self.began else ""
         search = f"The search had seed {self.seed}{began}."
-        if not self.rates:
+        if not self.rates or self.tasks == (TOLD,):
             return [search]
         rates = ", ".join(f"{rate:.2g} on {shown(task)}" for task, rate in self.rates.items())
         schedule = f"{self.warmup:.0%} linear warm-up, then cosine decay"
@@ -67,6 +70,8 @@ class Found:
         if self.score is None:
             reason = f": {self.reason}" if self.reason else ""
             return f"{'Bred' if bred else 'Tuned'} by evosearch as {what}; it has no search score{reason}."
+        if self.tasks == (TOLD,):
+            return f"{'Found' if bred else 'Given'} as {self.name}; its score of {self.score:.6g} was told."
         tasks = f"{len(self.tasks)} task{'s' * (len(self.tasks) != 1)}"
         score = f"search score {self.score:+.3f} over {self.seeds} seeds and {tasks} against the tuned bar"
         return f"{'Found' if bred else 'Tuned'} by evosearch as {what}; {score}."
@@ -119,14 +124,15 @@ def of_number(directory: Path, number: int) -> Found:
 
 def _of_row(config: Config, store: Store, number: int) -> Found:
     """KeyError where there is no such candidate, or it has no text."""
+    from evosearch import told
     from evosearch.contenders import archive_of
     from evosearch.run import kept_references
 
     row, kept, began = store.row(number), store.get("prologue"), store.get("began") or ""
     if row is None or not row.bred.text:
         raise KeyError(number)
-    if kept is None:  # scores were told
-        return Found(number, row.bred.text, (), None, 0, None, row.bred.reason, 0.0, config.seed, began)
+    if store.get(told.KIND):
+        return told.of_row(row, config, began)
     bar = kept_references(kept).bar
     bare = Found(number, row.bred.text, config.proxies, None, 0, None, row.bred.reason, bar.warmup, config.seed, began)
     try:

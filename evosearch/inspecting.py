@@ -22,7 +22,7 @@ from evosearch import arguments, catalogue
 from evosearch.config import ConfigError
 from evosearch.explain import Simplification, simplified, unchanged
 from evosearch.plain import plain
-from evosearch.resolve import resolve
+from evosearch.resolve import place_in_run, resolve
 from primitives.algebra.relatives import Relative, relatives
 from primitives.analysis.bounds import bounds
 from primitives.analysis.constants import lifted
@@ -259,8 +259,7 @@ def _draw(program: Program, path: Path) -> None:
 
 def _descent(spec: str) -> list[Any]:
     """The ancestors of a run's program; what is of no run needs nothing of runs, which import torch."""
-    place, _, _ = spec.rpartition(":")
-    if not place or not Path(place).is_dir():
+    if place_in_run(spec) is None:
         return []
     from evosearch import lineage
 

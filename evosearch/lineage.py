@@ -11,6 +11,7 @@ from evosearch import found
 from evosearch.config import Config
 from evosearch.contenders import archive_of
 from evosearch.directory import reopen
+from evosearch.resolve import place_in_run
 from evosearch.run import kept_references
 from evosearch.store import Row, Store
 from primitives.text import parse, show_expr
@@ -51,11 +52,11 @@ class Step:
 
 def of(spec: str) -> list[Step]:
     """The steps from the start to DIR:NUMBER, DIR:best or DIR:front[i]; none for what is not of a run."""
-    place, _, which = spec.rpartition(":")
-    if not place or not Path(place).is_dir():
+    place = place_in_run(spec)
+    if place is None:
         return []
-    config, store = reopen(Path(place))
-    number = _number(Path(place), which)
+    number = _number(*place)
+    config, store = reopen(place[0])
     row = None if number is None else store.row(number)
     chain: list[Row] = []
     while row is not None:

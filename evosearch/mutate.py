@@ -10,6 +10,7 @@ import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, count
 
 from evosearch.config import Language, Mutations
 from evosearch.flat import (
@@ -79,7 +80,7 @@ def _variable(program: Program, rng: random.Random, before: int, material: Mater
     if choice < len(known):
         return program, known[choice]
     used = {*program.state_names, *(assign.name for assign in program.body)}
-    name = next(name for name in STATE_NAMES if name not in used)
+    name = next(name for name in chain(STATE_NAMES, map("s{}".format, count(1))) if name not in used)
     source = rng.choice(["w", "g", *(assign.name for assign in program.body)])
     states = (*program.states, State(name))
     return rebuilt(program, list(program.body), [*leaves_of(program), source], states), name

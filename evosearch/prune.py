@@ -23,6 +23,7 @@ from evosearch.score import WIDTH, logs, own_logs
 from evosearch.statistics import LEVEL, Estimate, mean_over_tasks, simultaneous, student
 from evosearch.trials import WIDE
 from evosearch.tuning import Plan, Run
+from primitives.bytecode import TAKEN_ON_CPUS
 from primitives.graph import canonical
 from primitives.program import Program, ProgramError
 from primitives.readable import readable
@@ -144,7 +145,7 @@ def _check(program: Program, tasks: Sequence[str], seeds: int, seed: int) -> Non
     """Refuse what cannot be pruned, and numbers that are no plan."""
     if not tasks or seeds < LOOKS[0] or not 0 <= seed <= MOST_SEED:
         raise ValueError(f"pruning needs a task, at least {LOOKS[0]} seeds, and a seed from 0 to {MOST_SEED}.")
-    if needs := compiled(show(program)).needs:
+    if (needs := compiled(show(program)).needs) not in TAKEN_ON_CPUS:
         asks = "asks the loss itself" if needs == "oracle" else "works on whole matrices"
         raise ProgramError(f"'{program.name}' {asks}; trainings can prune only programs of tensors and numbers.")
 

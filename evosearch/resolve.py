@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evosearch import found
-from evosearch.config import ConfigError, load
-from primitives import own
+from evosearch.config import ConfigError
+from evosearch.mistakes import StoreError
 from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
 from primitives.reference import known, reference
@@ -106,9 +106,11 @@ def place_in_run(spec: str) -> tuple[Path, str] | None:
 
 
 def _of_run(directory: Path, which: str) -> Program:
-    with contextlib.suppress(ConfigError):  # best.opt says enough
-        own.use(load(directory / "config.toml").language.primitives)
+    from evosearch.directory import configuration  # imports torch
+
     if which == "best":
+        with contextlib.suppress(ConfigError, StoreError):  # best.opt says enough
+            configuration(directory)  # and the primitives are known
         if not (directory / "best.opt").is_file():
             raise ProgramError(found.lacks(directory, "best.opt"))
         return _of_file(directory / "best.opt")
@@ -120,11 +122,16 @@ def _of_run(directory: Path, which: str) -> Program:
 
 
 def _of_front(directory: Path, index: int) -> Program:
+    from evosearch import told
+    from evosearch.directory import reopen
+
     rows = found.front(directory)
     if index >= len(rows):
         raise ProgramError(f"the front of {directory} has {len(rows)} programs, numbered from 0.")
     try:
-        tasks = load(directory / "config.toml").proxies
-    except ConfigError as error:
+        config, store = reopen(directory)
+    except (ConfigError, StoreError) as error:
         raise ProgramError(str(error)) from error
+    tasks = told.tasks(config, store)
+    store.close()
     return found.of_front(rows[index], tasks).program()

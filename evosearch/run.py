@@ -14,12 +14,11 @@ from evosearch import directory, told
 from evosearch.archive import Entry
 from evosearch.baseline import bar, baseline, baselines
 from evosearch.breed import Bred
-from evosearch.config import Config
+from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.files import this_process
 from evosearch.final import Contestant, Line, compete, to_json
 from evosearch.machine import differences, this_machine
-from evosearch.mistakes import StoreError
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
 from evosearch.search import Search
@@ -131,6 +130,9 @@ def _found(
     seeds = tuple(range(config.scoring.seeds))
     candidates = tuple(Candidate(b.text, seeds, c, founder=True) for b, c in zip(bred, centres, strict=True))
     measured: list[Measured] = prologue.call("evosearch.evaluate:evaluate", [candidates], Hurdles(bar))
+    reasons = [m.reason for m in measured if {s.proxy for s in m.stages if s.kind == "full"} != set(config.proxies)]
+    if len(reasons) == len(measured):
+        raise ConfigError(f"no starting program trains on every task, the first because {reasons[0]}; name another.")
     return [Row(b, None, False, replace(m, status="ok", reason="")) for b, m in zip(bred, measured, strict=True)]
 
 
@@ -150,8 +152,7 @@ def go(
 
     Where preparing took all the time, one block is searched nevertheless.
     """
-    if store.get(told.KIND):
-        raise StoreError(f"{path} is an ask/tell loop; go on with it by evosearch.AskTell(out='{path}').")
+    told.refuse(path, store)
     enough = FULL * workers.size * config.scoring.batch
     if config.evolution.lag * config.evolution.block < enough / 3:
         say(f"note: workers will idle at times; evolution.lag x block of {enough} would keep them busy")

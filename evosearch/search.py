@@ -7,7 +7,6 @@ run is the same on one worker or eight. A resumed run goes through the same loop
 from __future__ import annotations
 
 import gc
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,10 @@ from typing import Any
 
 import proxies
 from evosearch.archive import LATEST, Archive, Entry
-from evosearch.breed import Bred
+from evosearch.breed import Bred, centre
 from evosearch.config import Config
 from evosearch.evaluate import Candidate, Hurdles, Measured
 from evosearch.islands import Islands
-from evosearch.measure import STEPS_PER_DECADE
 from evosearch.parents import Block, Parents
 from evosearch.score import Baseline
 from evosearch.store import Row, Store
@@ -30,7 +28,6 @@ from evosearch.workers import Done, Failure, Job, Workers
 
 BREED_JOB = 64  # candidates bred by one job: some 80 ms, so that Ray's milliseconds do not count
 COLLECT = 100_000  # new objects until Python looks for cycles among them
-FARTHEST = 40  # exponents: learning rates stay within ten decades of 1
 
 
 @dataclass
@@ -156,9 +153,8 @@ class Search:
         """A new program, to be looked for around its parent's learning rates, shifted as its updates are larger."""
         centres = {}
         for proxy in self.config.proxies:
-            relative = parent if proxy in parent.exponents else self.founders[0]
-            shift = round(STEPS_PER_DECADE * math.log10(relative.bred.size / bred.size))
-            centres[proxy] = min(FARTHEST, max(-FARTHEST, relative.exponents[proxy] + shift))
+            relative = next(entry for entry in (parent, *self.founders) if proxy in entry.exponents)
+            centres[proxy] = centre(relative.exponents[proxy], relative.bred, bred)
         return Candidate(bred.text, self._seeds(group), centres, bred.responses)
 
     def _more(self, entry: Entry) -> Candidate:

@@ -24,6 +24,8 @@ def stop(args: argparse.Namespace) -> None:
         return
     if path.name == "random" and (path.parent / STORE).is_file():
         raise ConfigError(f"{path} is the control of a validation, which {who} makes; end that one with Ctrl-C.")
+    if _asks(path / STORE):
+        raise ConfigError(f"{path} is an ask/tell loop, which {who} drives; end that process: what was told is kept.")
     request = path / stopping.REQUEST
     _ask(request)
     print(f"Asked {who} to stop; everything that was committed is kept.", flush=True)
@@ -34,6 +36,18 @@ def stop(args: argparse.Namespace) -> None:
         time.sleep(stopping.EVERY)
     request.unlink(missing_ok=True)
     print(f"It has ended. Go on with: evosearch resume {path}")
+
+
+def _asks(path: Path) -> bool:
+    """Whether it is the store of an ask/tell loop."""
+    from evosearch import told  # imports torch
+    from evosearch.store import Store
+
+    store = Store(path, look=True)
+    try:
+        return bool(store.get(told.KIND))
+    finally:
+        store.close()
 
 
 def _ask(request: Path) -> None:

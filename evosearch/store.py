@@ -125,8 +125,8 @@ class Store:
         return self._count("number >= 0")
 
     def trained(self) -> int:
-        """How many of them were trained: those not met before, or measured again."""
-        return self._count("number >= 0 AND stages != ''")
+        """How many distinct programs of them were trained."""
+        return self._count("number >= 0 AND stages != '' AND NOT known")
 
     def passed(self, first: int, end: int) -> Iterator[Row]:
         """Of these rows those that a ranking needs: programs that passed every hurdle, and known ones on more seeds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from evosearch.archive import Archive, Entry
@@ -10,23 +9,37 @@ from evosearch.config import Config
 from evosearch.directory import front_csv
 from evosearch.evaluate import Measured
 from evosearch.files import write
-from evosearch.found import Found
+from evosearch.found import TOLD, Found
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
 from evosearch.score import Stage
 from evosearch.standing import NOWHERE, Standing
+from evosearch.store import Row, Store
 from primitives.export import source
 from primitives.program import Program
 from primitives.text import show
 
-TASK = "told"  # the one task of such a loop
 KIND = "asktell"  # the key in the store that tells its directory from a search's
+
+
+def refuse(directory: Path, store: Store) -> None:
+    """StoreError where a directory has no search, but what was asked and told."""
+    if store.get(KIND):
+        raise StoreError(
+            f"{directory} is an ask/tell loop; evosearch.AskTell(out='{directory}') goes on with it, and its `run` and "
+            f"`evosearch inspect {directory}:best` show what is in it."
+        )
+
+
+def tasks(config: Config, store: Store) -> tuple[str, ...]:
+    """What scores in a directory are over."""
+    return (TOLD,) if store.get(KIND) else config.proxies
 
 
 def scored(score: float, exponent: int) -> Measured:
     """A score, at the learning rate 10^(exponent/4). The store has it as one training whose loss is minus the score."""
-    stage = Stage(TASK, "full", (0,), (exponent,), ((-score,),))
-    standing = Standing({(TASK, "full"): score}, {TASK: exponent}, 1, score, score)
+    stage = Stage(TOLD, "full", (0,), (exponent,), ((-score,),))
+    standing = Standing({(TOLD, "full"): score}, {TOLD: exponent}, 1, score, score)
     return Measured((stage,), standing=standing)
 
 
@@ -45,16 +58,23 @@ def read(measured: Measured) -> Measured:
 
 def score(measured: Measured) -> float | None:
     """The score that was told; None of a failure, and of what a search measured."""
-    stages = [stage for stage in measured.stages if stage.proxy == TASK]
+    stages = [stage for stage in measured.stages if stage.proxy == TOLD]
     return -stages[0].losses[0][0] if stages and measured.status == "ok" else None
+
+
+def of_row(row: Row, config: Config, began: str) -> Found:
+    """A candidate as its row has it, told or not."""
+    bred, measured = row.bred, row.measured
+    reason = bred.reason or (measured.reason if measured else "")
+    known = None if measured is None else score(measured)
+    rates = None if known is None or measured is None else {TOLD: rate(measured.stages[0].exponents[0])}
+    return Found(bred.number, bred.text, (TOLD,), known, int(known is not None), rates, reason, 0.0, config.seed, began)
 
 
 def program(entry: Entry, name: str = "") -> Program:
     """A told program in readable form, its default lr the one that it was measured with."""
-    bred, lr = entry.bred, rate(entry.exponents[TASK])
-    row = Found(bred.number, bred.text, (TASK,), entry.score, 1, {TASK: lr})
-    doc = f"{'Found' if bred.number >= 0 else 'Given'} as {row.name}; its score of {entry.score:.6g} was told."
-    return dataclasses.replace(row.program(name), doc=doc)
+    bred, lr = entry.bred, rate(entry.exponents[TOLD])
+    return Found(bred.number, bred.text, (TOLD,), entry.score, 1, {TOLD: lr}).program(name)
 
 
 def write_best(directory: Path, archive: Archive, config: Config) -> None:

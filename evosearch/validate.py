@@ -14,9 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 import proxies
-from evosearch import arguments, control, directory, validation_tables
+from evosearch import arguments, control, directory, told, validation_tables
 from evosearch.config import Config, ConfigError
-from evosearch.config import load as load_config
 from evosearch.contenders import archive_of, candidates, controls, named, read
 from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
@@ -79,6 +78,7 @@ def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, work
     """A complete validation: the rest of one that was interrupted, or a new one. It is kept as it grows."""
     found = _unfinished(plan, before, again, run.path)
     programs = run.store.count() if found is None else found.programs
+    told.refuse(run.path, run.store)
     if run.store.get("prologue") is None or not programs:
         raise StoreError(f"{run.path} has no candidates yet; go on with `evosearch resume {run.path}`.")
     at_random = control.at_random(run.config, plan.at_random(programs))
@@ -170,7 +170,7 @@ def _plan(args: argparse.Namespace, config: Config) -> Plan:
 def bred_on(spec: str) -> tuple[str, ...]:
     """The tasks that a program was bred on, where it is named in a run; of others nobody knows."""
     place = place_in_run(spec)
-    return () if place is None else load_config(place[0] / "config.toml").proxies
+    return () if place is None else directory.configuration(place[0]).proxies
 
 
 def _tasks(given: list[str] | tuple[str, ...], option: str, bred: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from evosearch import directory, funnel, ledger
 from evosearch.contenders import Contender
-from evosearch.contest import contest
+from evosearch.contest import COMPARISONS, contest
 from evosearch.funnel import MOST, Losses, Standing
 from evosearch.ledger import Past
 from evosearch.mistakes import StoreError
@@ -26,7 +26,6 @@ from evosearch.plain import plain
 from evosearch.trainings import Call
 from evosearch.trials import PILOT
 
-OWN_SEEDS = 10_000  # added to the seed: no comparison trains on the seeds of a validation
 NAME = "validation.json"
 TierName = Literal["selection", "held out"]
 
@@ -164,7 +163,8 @@ def measure(
     ledger.write(ledger.look(command, path, run_seed, texts, tasks, tier), ledger.place(), path / ledger.NAME)
     results = contest(
         [c.entrant for c in some], tasks,
-        seeds=plan.seeds, trials=plan.trials, seed=OWN_SEEDS + plan.seed, run=call, say=say, unseal=tier == "held out",
+        seeds=plan.seeds, trials=plan.trials, seed=COMPARISONS + plan.seed, run=call, say=say,
+        unseal=tier == "held out",
     )  # fmt: skip
     found = Tier(past, Losses.of(results))
     if tier == "selection":

@@ -141,8 +141,8 @@ class Optimizer:
         keys = list(self.options())
         lines = [CHECK.strip("\n")]
         for key in keys:
-            lines.append(f'        {key if key != "lr" else "lr"} = group["{key}"]') if key in known else None
             if key in known:
+                lines.append(f'        {key} = group["{key}"]')
                 lines.append(f"        if not {known[key].condition(key)}:")
                 lines += _raised(f'f"{key} {known[key].must} and is {{{key}}}."')
         if self.role:

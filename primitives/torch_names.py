@@ -12,7 +12,7 @@ from primitives.table import PRIMITIVES
 RESERVED = frozenset(
     "torch math float real number choose copied as_given as_float as_matrix maximum minimum l O I self params maximize "
     "total_steps step closure initial_lr role foreach fused capturable differentiable run shape Loss SmoothLoss "
-    "hessian_solve cg_solve in_turn together sum_over wide".split()
+    "hessian_solve cg_solve in_turn together sum_over wide group super".split()
 ).union(CONSTANTS)
 
 

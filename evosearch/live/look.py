@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import proxies
-from evosearch import control
+from evosearch import control, told
 from evosearch.archive import Archive
 from evosearch.config import Config
 from evosearch.directory import reopen
@@ -51,6 +51,7 @@ class Looking:
         who = driver(self.path)
         config, store = reopen(self.path, look=True)
         try:
+            told.refuse(self.path, store)
             self._read(config, store)
             session, final = store.get("session") or {}, store.get("final")
             seconds = store.get("seconds")

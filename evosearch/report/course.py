@@ -78,7 +78,7 @@ def _bar(facts: Facts) -> str:
 def _start(facts: Facts) -> list[Child]:
     """The start on the seeds of the search, and on fresh ones where the last table has it."""
     start = facts.history.starts[0]
-    name = facts.config.evolution.start[0]
+    name = facts.config.evolution.start[-1 - start.number]
     said = f"{name} as the search began with it scores {signed(start.score)} over {start.seeds} of its seeds"
     line = next((line for line in facts.lines if line.name == f"{name}, tuned"), None)
     if line is None:

@@ -22,7 +22,7 @@ from evosearch.trials import WIDE
 from proxies.proxy import Proxy
 
 Array = np.ndarray[Any, Any]
-FIRST_SEED = 2_500_000  # seeds from here on serve reports only
+FIRST_SEED = 2_400_000  # seeds from here to 2,500,000 serve reports only
 PILOT_SEEDS, RATE_SEEDS, CURVE_SEEDS = 2, 6, 12
 RATES = 13  # learning rates of each program, a quarter of a decade apart
 

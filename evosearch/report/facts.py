@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evosearch import control, ledger, lineage, validation
+from evosearch import control, ledger, lineage, told, validation
 from evosearch.config import Config
 from evosearch.directory import reopen
 from evosearch.final import Line
@@ -85,6 +85,7 @@ def gather(path: Path, say: Callable[[str], None]) -> Facts:
     """Read a run directory; StoreError where it is none, TaskError where a task of the run is not there any more."""
     config, store = reopen(path)
     try:
+        told.refuse(path, store)
         say(f"reading {path}")
         kept = store.get("prologue")
         references = None if kept is None else kept_references(kept)

@@ -27,14 +27,13 @@ RESULTS = HERE / "controls.json"
 def measure(run: Path, plan: dict[str, Any], programs: list[str]) -> None:
     """Look at the held-out tasks, which is noted before."""
     from evosearch import ledger
-    from evosearch.contest import Entrant, contest
+    from evosearch.contest import COMPARISONS, Entrant, contest
     from evosearch.resolve import resolve, shown
     from evosearch.run import Prologue
-    from evosearch.validation import OWN_SEEDS
     from evosearch.workers import open_workers
     from primitives.text import show
 
-    options = {"seeds": plan["seeds"], "trials": plan["trials"], "seed": OWN_SEEDS + plan["seed"]}
+    options = {"seeds": plan["seeds"], "trials": plan["trials"], "seed": COMPARISONS + plan["seed"]}
     there = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"tasks": plan["held_out"], "plan": options}
     if (there["tasks"], there["plan"]) != (plan["held_out"], options):
         sys.exit(f"{RESULTS.name} holds controls of another validation; move it away first.")

@@ -115,12 +115,25 @@ def test_the_directory_is_one_of_a_run(tmp_path: Path, capsys: pytest.CaptureFix
     assert any(row["reason"] == "out of memory" and row["status"] == "failed" for row in run.rows())
     assert "asked and told" in repr(run)
     number = next(row["number"] for row in run.rows() if row["score"] is not None)
+    for which in (f"{place}:{number}", f"{place}:front[0]"):
+        assert "was told" in evosearch.load(which).doc
+    assert "was told" in evosearch.open_run(place).front[0].program.doc
     assert main(["inspect", f"{place}:{number}"]) == 0
     assert main(["export", f"{place}:best", "-o", str(tmp_path / "best.py")]) == 0
     capsys.readouterr()
-    for command in ("resume", "validate"):
+    for command in ("resume", "validate", "status", "report"):
         assert main([command, str(place)]) == 2
-    assert "go on with it by evosearch.AskTell" in capsys.readouterr().err
+        assert "is an ask/tell loop; evosearch.AskTell" in capsys.readouterr().err
+    with AskTell(out=place):
+        assert main(["stop", str(place)]) == 2
+    assert "end that process" in capsys.readouterr().err
+
+
+def test_a_start_of_which_fingerprints_know_no_size_has_children(tmp_path: Path) -> None:
+    start = tmp_path / "start.opt"
+    start.write_text("def start(w, g, m, *, lr=0.01):\n    m = ema(m, g, 0.9)\n    return w - lr * arcsin(m), m\n")
+    with begun(tmp_path / "loop", evolution={**SMALL["evolution"], "start": [str(start)]}) as loop:
+        assert {one.lr for one in loop.ask(3)} == {0.01}
 
 
 def test_mistakes_are_sentences(tmp_path: Path) -> None:
@@ -149,6 +162,10 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown key 'evolutoin'; did you mean 'evolution'"):
         AskTell(out=tmp_path / "new", evolutoin={})
     assert not (tmp_path / "new").exists()
+    with AskTell(out=tmp_path / "starts", evolution={"start": ["sgd", "lion"]}) as loop:
+        loop.ask()
+        with pytest.raises(ConfigError, match="candidate -2 was never asked"):
+            loop.tell(-2, 1.0)
     _, store = reopen(tmp_path / "loop")
     assert [row.measured.reason for row in store.rows(0) if row.measured] == ["its score is nan"]
     store.close()

@@ -43,7 +43,10 @@ CONFIGS = (
         proxies=("least_squares", "digits"), programs=7, budget=1.5, seed=-3, workers=2,
         language=Language(only=("sign", "add"), without=("pi",), max_states=0, max_length=5, max_cost=1e3),
         mutations=Mutations(insert=0.0, again=0.25),
-        evolution=Evolution(start=('odd "name"\\.opt', "lion"), population=9, copies=1e-3, restart_after=1),
+        evolution=Evolution(
+            start=('odd "name"\\.opt', "clip_norm(lion,\n\t max_norm=1\x7f)"), population=9, copies=1e-3,
+            restart_after=1,
+        ),
         scoring=Scoring(gate_steps=0.1, oddness=False, gradient_scale=False, margin=-0.5, hurdle=0.0),
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from evosearch.config import Language, Mutations
 from evosearch.flat import MutationError, at, constant_sites, searchable, tidied, update_of
-from evosearch.mutate import MUTATIONS, mutate
+from evosearch.mutate import MUTATIONS, STATE_NAMES, mutate
 from evosearch.vocabulary import vocabulary
 from primitives.algebra.same import same
 from primitives.graph import canonical
@@ -140,6 +140,17 @@ def test_fresh_states_come_up_to_the_limit():
             check(program, language)
             seen.add(len(program.states))
         assert max(seen) == most
+
+
+def test_states_have_names_beyond_those_with_a_letter():
+    names = ", ".join(STATE_NAMES)
+    body = "".join(f"    {name} = ema({name}, g, 0.9)\n" for name in STATE_NAMES)
+    text = f"def full(w, g, {names}, *, lr=0.1):\n{body}    return w - lr * ({' * '.join(STATE_NAMES)}), {names}\n"
+    language = dataclasses.replace(LANGUAGE, max_states=10, max_length=100)
+    children = [mutate(searchable(parse(text)), random.Random(seed), Mutations(), language)[0] for seed in range(400)]
+    for child in children:
+        check(child, language)
+    assert max(len(child.states) for child in children) > len(STATE_NAMES)
 
 
 def test_vocabulary():

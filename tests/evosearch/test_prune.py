@@ -6,6 +6,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -259,6 +260,13 @@ def test_on_a_real_task_lion_loses_an_arcsin_and_keeps_its_sign_and_momentum() -
     assert math.isfinite(found.rates)
 
 
+def test_products_of_matrices_can_be_pruned() -> None:
+    program = replace(JUNK, body=parse(show(JUNK).replace("sign(", "newton_schulz(")).body)
+    found = pruned(program, real)
+    assert "newton_schulz" in ops(found.start)
+    assert found.trainings > 0
+
+
 def test_on_a_real_task_the_published_program_loses_clip_and_arcsin() -> None:
     found = pruned(RAW, real)
     assert not ops(found.program) & {"arcsin", "clip"}
@@ -271,7 +279,7 @@ def test_on_a_real_task_the_published_program_loses_clip_and_arcsin() -> None:
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        (reference("muon_everywhere"), "works on whole matrices"),
+        (reference("shampoo"), "works on whole matrices"),
         (reference("newton"), "asks the loss itself"),
         (parse("def f(w, g, *, lr=1):\n    return w - lr * log(g - g)\n"), "trains at no learning rate on"),
     ],

@@ -22,7 +22,7 @@ import torch
 
 from evosearch import directory, lineage
 from evosearch.breed import make_context
-from evosearch.config import Language, Mutations
+from evosearch.config import ConfigError, Language, Mutations
 from evosearch.evaluate import evaluate
 from evosearch.resolve import resolve
 from evosearch.run import _note_machine
@@ -82,6 +82,23 @@ def test_a_start_whose_updates_get_infinite_is_a_start(tmp_path):
     late.write_text(text)
     config = dataclasses.replace(SMALL, evolution=dataclasses.replace(SMALL.evolution, start=("adamw", str(late))))
     assert search(tmp_path / "run", config, programs=16).search.tally.generated == 16
+
+
+def test_a_start_of_which_fingerprints_know_no_size_has_children(tmp_path):
+    start = tmp_path / "start.opt"
+    start.write_text("def start(w, g, m, *, lr=0.01):\n    m = ema(m, g, 0.9)\n    return w - lr * arcsin(m), m\n")
+    config = dataclasses.replace(SMALL, evolution=dataclasses.replace(SMALL.evolution, start=(str(start),)))
+    found = search(tmp_path / "run", config, programs=16).search
+    assert found.founders[0].bred.size == 0
+    assert found.tally.trained > 1
+
+
+def test_where_no_start_trains_a_sentence_says_so(tmp_path):
+    never = tmp_path / "never.opt"
+    never.write_text("def never(w, g, m, *, lr=0.001):\n    m = ema(m, g, 0.9)\n    return w - lr * g / (m - m), m\n")
+    config = dataclasses.replace(SMALL, evolution=dataclasses.replace(SMALL.evolution, start=(str(never),)))
+    with pytest.raises(ConfigError, match="no starting program trains on every task"):
+        search(tmp_path / "run", config, programs=16)
 
 
 def test_with_successive_halving_a_part_goes_on(tmp_path):

@@ -52,6 +52,10 @@ def test_rows_come_back_exactly(store: Store) -> None:
     assert again.row(99) is None
     assert again.count() == 4  # founders are not candidates
     assert again.trained() == 2
+    again.close()
+    again = Store(store.path, drive=True)
+    again.add([Row(ROWS[2].bred.__class__(4, TEXT, "again", "ab"), -1, True, Measured(STAGES))])
+    assert again.trained() == 2  # distinct programs
     assert [row.bred.number for row in again.rows(1, 3)] == [1, 2]
     assert [row.bred.number for row in again.rows(end=0)] == [-1]
     again.close()

@@ -60,10 +60,10 @@ SPECIMENS = {
     old = a
     return w - lr * (a - b) - lr * g, b + 0 * g, old
 """,
-    "taken": '''def sum_(w, g, params, l, step, torch, *, lr=0.1, maximize=0.5, float=2, total_steps=1):
+    "taken": '''def sum_(w, g, params, l, step, torch, *, lr=1, maximize=0.5, float=2, group=1, super=1, total_steps=1):
     """Names that mean something in Python: "quoted", a back\\\\slash, \\"\\"\\"."""
     new_w = g * maximize * float
-    math = l + new_w * total_steps
+    math = l + new_w * total_steps * group * super
     return w - lr * math, params + g, math, step + 1, torch * 0.5 + g
 ''',
     "chosen": """def chosen(w, g, s, k, *, lr=0.1):
