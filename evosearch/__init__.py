@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import torch
@@ -21,21 +21,25 @@ __version__ = "0.1.0"
 _PLACES = {"AskTell": "asktell", "Moment": "callbacks", "Run": "api", "TensorBoard": "callbacks"}
 
 
-def load(spec: str) -> Program:
+def load(spec: str | os.PathLike[str]) -> Program:
     """The program that `spec` names: "lion", a path, "runs/today:best", "runs/today:17", "runs/today:front[0]".
 
     Raises primitives.program.ProgramError, a ValueError, with one sentence for each fault.
     """
     from evosearch.resolve import resolve
 
-    return resolve(spec)
+    return resolve(os.fspath(spec))
 
 
-def to_torch(program: Program) -> type[torch.optim.Optimizer]:
-    """A torch.optim.Optimizer subclass that does what the program says; hyperparameters are its arguments."""
+def to_torch(program: Program | str | os.PathLike[str]) -> type[torch.optim.Optimizer]:
+    """A torch.optim.Optimizer subclass that does what the program says; hyperparameters are its arguments.
+
+    The program may also be named, as for `load`.
+    """
     from primitives.optimizer import to_torch as convert
+    from primitives.program import Program
 
-    return convert(program)
+    return convert(program if isinstance(program, Program) else load(program))
 
 
 def search(

@@ -201,10 +201,6 @@ def configured(config: Settings, settings: Mapping[str, Any]) -> Config:
         config = load(Path(config))
     base = _plain(config if isinstance(config, Config) else from_dict(_plain(config or {}), "config"))
     changed = {key: _plain(value) for key, value in settings.items()}
-    if isinstance(changed.get("budget"), str):
-        changed["budget"] = arguments.seconds(changed["budget"])
-    if isinstance(changed.get("workers"), str):
-        changed["workers"] = arguments.workers(changed["workers"])
     for key, value in changed.items():
         base[key] = {**base[key], **value} if isinstance(base.get(key), dict) and isinstance(value, dict) else value
     found = from_dict(base, "search")

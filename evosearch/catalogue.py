@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from primitives import own
 from primitives.analysis.nature import nature
@@ -24,7 +25,8 @@ from primitives.table import PRIMITIVES
 from primitives.text import show_number
 from primitives.wrappers import WRAPPERS
 
-WIDTH = 200  # of the table of methods, where no terminal says how wide it is
+WIDTH = 200  # of tables, where no terminal says how wide it is
+WIDE = 198  # from which on no row of the table of methods is cut
 
 
 def list_programs(args: argparse.Namespace) -> None:
@@ -35,7 +37,7 @@ def list_programs(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps([{"name": name, **_record(program)} for name, program in programs + ours], indent=2))
         return
-    console.print(_methods(programs))
+    console.print(_methods(programs, console.width))
     rows = [(name, _title(program.doc)) for name, program in ours]
     console.print(_titled("What searches led to, better on held-out tasks (experiments/README.md)", rows))
     rows = [(f"{w.name}({', '.join([*w.takes, *_options(w.options)])})", _title(w.doc)) for w in WRAPPERS.values()]
@@ -43,25 +45,38 @@ def list_programs(args: argparse.Namespace) -> None:
     rows = [(f"{s.name}({', '.join(_options(s.options))})", _title(s.doc)) for s in SCHEDULES.values()]
     console.print(_titled("Schedules, for scheduled(PROGRAM, SCHEDULE)", rows))
     rows = [(r.name, f"{r.use}: {r.expression}") for r in RECOMMENDED.values()]
-    console.print(_titled("Recommended settings (document 002)", rows))
+    console.print(_titled("Recommended settings", rows))
     if mine := [(name, p) for name, p in PRIMITIVES.items() if name in own.names()]:
         rows = [(f"{name}({', '.join(p.args)})", p.formula) for name, p in mine]
         console.print(_titled("Primitives of your own", rows))
 
 
-def _methods(programs: list[tuple[str, Program]]) -> Table:
+def _methods(programs: list[tuple[str, Program]], width: int) -> Table:
+    """A row for each; where a row would be cut, a paragraph."""
+    columns = ("states", "memory", "adaptive", "momentum", "gradients", "closure", "shapes")
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for column in ("states", "memory", "adaptive", "momentum", "gradients", "closure", "shapes"):
-        table.add_column(column)
-    table.add_column("what", no_wrap=True, overflow="ellipsis")
+    if width < WIDE:
+        table.add_column("what")
+    else:
+        for column in columns:
+            table.add_column(column)
+        table.add_column("what", no_wrap=True)
     for name, program in programs:
-        f = facts(program)
-        states = ", ".join(state for state, _ in f.states) or "-"
-        of = nature(program)
-        kind = _word(of.adaptive), _word(of.momentum)
-        table.add_row(name, states, f.memory, *kind, f.gradients, f.closure, f.shapes, _title(program.doc))
+        cells, title = _cells(program), _title(program.doc)
+        if width < WIDE:
+            listed = "; ".join(f"{column} {cell}" for column, cell in zip(columns, cells, strict=True))
+            table.add_row(name, Text(title) + Text(f"\n{listed}", "dim"))
+        else:
+            table.add_row(name, *cells, title)
     return table
+
+
+def _cells(program: Program) -> list[str]:
+    """What a method's text says of it."""
+    f, of = facts(program), nature(program)
+    states = ", ".join(state for state, _ in f.states) or "-"
+    return [states, f.memory, _word(of.adaptive), _word(of.momentum), f.gradients, f.closure, f.shapes]
 
 
 def _word(answer: bool | None) -> str:
@@ -98,7 +113,7 @@ class Needs:
             f"gradients  {f.gradients} a step; closure: {f.closure}",
             f"shapes     {f.shapes}",
             f"length     {self.length} statement{'s' * (self.length != 1)} in canonical form",
-            f"cost       {self.cost:g} additions for each element, as a search counts it",
+            f"cost       {self.cost:g} additions for each element, as a search counts this text",
         ]
 
 

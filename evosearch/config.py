@@ -33,7 +33,7 @@ class Language:
     without: tuple[str, ...] = ()  # primitives that may not be inserted
     max_states: int = 2  # states of a program: two need as much memory as AdamW
     max_length: int = 30  # statements
-    max_cost: float = 150.0  # additions for each element and step; AdamW costs about 15
+    max_cost: float = 150.0  # additions for each element and step; AdamW costs about 13
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Evolution:
     migrants: int = 4  # how many
     length_price: float = 0.01  # taken from the score in tournaments for each statement
     state_price: float = 0.02  # and for each state
-    cost_price: float = 0.001  # and for each addition's worth of work; AdamW costs about 15
+    cost_price: float = 0.001  # and for each addition's worth of work; AdamW costs about 13
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,15 @@ def load(path: Path) -> Config:
 
 
 def from_dict(data: dict[str, Any], where: str = "the configuration") -> Config:
-    """The configuration from nested dictionaries; unknown keys and wrong types are ConfigErrors."""
-    config: Config = _record(Config, data, where)
+    """The configuration from nested dictionaries; unknown keys and wrong types are ConfigErrors.
+
+    A budget may be "10m", and workers "auto".
+    """
+    from evosearch import arguments  # which has the same errors
+
+    words = {"budget": arguments.seconds, "workers": arguments.workers}
+    read = {key: words[key](value) if key in words and isinstance(value, str) else value for key, value in data.items()}
+    config: Config = _record(Config, read, where)
     return config.check()
 
 

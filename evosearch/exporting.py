@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from keyword import iskeyword
 
 from evosearch import arguments, found
@@ -13,6 +14,8 @@ from evosearch.resolve import place_in_run, resolve
 from primitives.export import source
 from primitives.export_optax import optax_source
 
+TAKEN = sys.stdlib_module_names | {"torch", "numpy", "jax", "optax"}  # a file of such a name would hide the module
+
 
 def export(args: argparse.Namespace) -> None:
     """Write the file, and say how to import from it."""
@@ -20,6 +23,8 @@ def export(args: argparse.Namespace) -> None:
     if args.class_name is not None and (not args.class_name.isidentifier() or iskeyword(args.class_name)):
         raise ConfigError(f"'{args.class_name}' is no name for a class.")
     path = arguments.output(args.output)
+    if path.suffix != ".py" or not path.stem.isidentifier() or iskeyword(path.stem) or path.stem in TAKEN:
+        raise ConfigError(f"{path.name} cannot be imported as a module of its own; name the file as lion.py.")
     write_source = optax_source if args.target == "optax" else source
     text = write_source(program, args.class_name, notes=notes(args.program))
     try:

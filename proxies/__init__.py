@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -32,9 +33,12 @@ def get(name: str, *, unseal: bool = False) -> Proxy:
         return _placed(place)
     if entry_points(group=GROUP, name=name):
         return _installed(name)
+    close = difflib.get_close_matches(name, (*TASKS, "suite", "search", "selection"), n=1)
     raise TaskError(
-        f"There is no proxy called {name!r}; there are {', '.join(sorted(TASKS))}, your own as FILE.py or "
-        f"FILE.py:NAME, and data on this disk as {', '.join(f'{kind}:PATH' for kind in DATA_SETS)}."
+        f"There is no proxy called {name!r}; "
+        + (f"did you mean '{close[0]}'? " if close else "")
+        + f"`evosearch proxies` lists them, your own is FILE.py or FILE.py:NAME, and data on this disk "
+        f"{' or '.join(f'{kind}:PATH' for kind in DATA_SETS)}."
     )
 
 

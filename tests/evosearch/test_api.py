@@ -18,10 +18,11 @@ from evosearch import Moment, Run, TensorBoard
 from evosearch.api import configured
 from evosearch.callbacks import Watch, moment
 from evosearch.cli import main
-from evosearch.config import Config, ConfigError, to_toml
+from evosearch.config import Config, ConfigError, load, to_toml
 from evosearch.mistakes import StoreError
 from evosearch.run import Result
 from primitives.program import ProgramError
+from primitives.reference import reference
 from primitives.text import show
 from tests.evosearch.small import SMALL, rows, search
 
@@ -118,11 +119,21 @@ def test_a_callback_that_fails_leaves_what_was_committed(tmp_path):
     assert len(run.resume(programs=32, quiet=True).rows()) == 32
 
 
+# --- programs
+
+
+def test_a_program_may_be_a_path_and_an_optimizer_a_name(tmp_path):
+    (tmp_path / "mine.opt").write_text(show(reference("lion")))
+    assert evosearch.load(tmp_path / "mine.opt") == evosearch.load("lion")
+    assert evosearch.to_torch("lion") is evosearch.to_torch(tmp_path / "mine.opt")
+
+
 # --- settings
 
 
 def test_settings_stand_over_a_configuration(tmp_path):
-    (tmp_path / "some.toml").write_text("seed = 7\n[evolution]\npopulation = 90\n")
+    (tmp_path / "some.toml").write_text('budget = "3m"\nworkers = "auto"\nseed = 7\n[evolution]\npopulation = 90\n')
+    assert (load(tmp_path / "some.toml").budget, load(tmp_path / "some.toml").workers) == (180, -1)
     config = configured(
         tmp_path / "some.toml",
         {"budget": "2m", "evolution": {"tournament": 3}, "proxies": ["search"], "workers": "auto"},

@@ -103,7 +103,10 @@ def test_all_faults_of_a_program_at_once(here, capsys):
         (["resume", "nowhere"], "not a run directory"),
         (["run", "--out", "."], "not empty"),
         (["run", "--out", "binary"], "is a file"),
-        (["run", "--proxy", "digit"], "no proxy called 'digit'"),
+        (["run", "--proxy", "digit"], "no proxy called 'digit'; did you mean 'digits'?"),
+        (["export", "lion", "-o", "lion-2.py"], "cannot be imported"),
+        (["export", "lion", "-o", "lion.txt"], "cannot be imported"),
+        (["export", "lion", "-o", "torch.py"], "cannot be imported"),
         (["run", "--workers", "0"], "positive number"),
         (["run", "--workers", "-1"], "positive number"),
         (["run", "--workers", "many"], "positive number"),
@@ -173,6 +176,15 @@ def test_a_run_that_is_complete_says_how_to_extend_it(here, capsys):
     assert json.loads(capsys.readouterr().out)["lineage"][0]["number"] == -1
     assert main(["resume", "run", "--programs", "+16", "--workers", "1"]) == 0
     assert "evosearch export run:best" in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_has_all_of_the_methods_too(monkeypatch, capsys):
+    monkeypatch.setattr("evosearch.catalogue.WIDTH", 80)
+    monkeypatch.setattr("evosearch.catalogue.WIDE", 81)
+    assert main(["list"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "adaptive_gains_momentum Separate rates with momentum" in shown
+    assert "states p, gain; memory 2; adaptive yes; momentum yes; gradients 1; closure no; shapes any" in shown
 
 
 def test_lists(capsys):

@@ -263,8 +263,8 @@ def test_on_a_real_task_lion_loses_an_arcsin_and_keeps_its_sign_and_momentum() -
 def test_products_of_matrices_can_be_pruned() -> None:
     program = replace(JUNK, body=parse(show(JUNK).replace("sign(", "newton_schulz(")).body)
     found = pruned(program, real)
-    assert "newton_schulz" in ops(found.start)
-    assert found.trainings > 0
+    assert "newton_schulz" in ops(program)
+    assert "arcsin" not in ops(found.program)
 
 
 def test_on_a_real_task_the_published_program_loses_clip_and_arcsin() -> None:
@@ -279,7 +279,7 @@ def test_on_a_real_task_the_published_program_loses_clip_and_arcsin() -> None:
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        (reference("shampoo"), "works on whole matrices"),
+        (reference("adagrad_full"), "works on whole matrices"),
         (reference("newton"), "asks the loss itself"),
         (parse("def f(w, g, *, lr=1):\n    return w - lr * log(g - g)\n"), "trains at no learning rate on"),
     ],
