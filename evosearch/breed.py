@@ -58,7 +58,7 @@ def own_files(config: Config) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Bred:
-    """A child and what is known of it without training; `status` is "ok", "nan", "odd" or "invalid"."""
+    """A child and what is known without training; `status` is "ok", "nan", "odd", "scale", "invalid" or a failure's."""
 
     number: int
     text: str = ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
-AUTO = -1  # workers: one for each core, or GPU, that there is
+AUTO = -1  # workers: one for each core that there is
 RESOURCES = {"cpu": {"CPU": 1.0}, "cuda": {"CPU": 1.0, "GPU": 1.0}}  # by device: what a worker needs, in Ray's names
 
 Handler = Callable[[Any, Any, tuple[Any, ...]], list[Any]]  # (context, shared, items) -> one result per item, pure

@@ -33,7 +33,7 @@ def specialise(program: Program, known: Mapping[str, float]) -> Program:
 
 def folded(program: Program, known: Mapping[str, float]) -> Program:
     """The program with these constants put in, conditions decided and numbers computed; nothing is left out yet."""
-    values: dict[str, Expr] = {}  # variables that turned out to be a number or another name
+    values: dict[str, Expr] = {}  # variables that turned out to be a number
     body = []
     for assign in program.body:
         value = _known(assign.value, known, values)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from evosearch.report.axes import Axis
 from evosearch.report.charts import Line, Rule, chart
 from evosearch.report.facts import Facts
-from evosearch.report.history import History, Moment, called
+from evosearch.report.history import History, Known, Moment, called
 from evosearch.report.markup import Child, Html, joined, plural, signed, table, tag
 
 MOST_VALUES = 60  # rows of the table beside the curve
@@ -22,7 +22,7 @@ def panel(facts: Facts) -> Html:
     if facts.random is not None and facts.random.moments:
         lines.append(_curve("random search", facts.random, 3))
     rules = [Rule(f"the bar, {facts.bar} tuned", 0.0, 0)]
-    rules += [Rule(f"the start, {facts.config.evolution.start[0]}", start.score, 2) for start in course.starts[:1]]
+    rules += [Rule(f"the start, {_name(facts, start)}", start.score, 2) for start in course.starts[:1]]
     picture = chart(
         "course",
         "Best score against candidates",
@@ -75,10 +75,15 @@ def _bar(facts: Facts) -> str:
     return f"{text} On fresh seeds beside it {beside}." if others else text
 
 
+def _name(facts: Facts, start: Known) -> str:
+    """What a start was called by who began the search."""
+    return facts.config.evolution.start[-1 - start.number]
+
+
 def _start(facts: Facts) -> list[Child]:
     """The start on the seeds of the search, and on fresh ones where the last table has it."""
     start = facts.history.starts[0]
-    name = facts.config.evolution.start[-1 - start.number]
+    name = _name(facts, start)
     said = f"{name} as the search began with it scores {signed(start.score)} over {start.seeds} of its seeds"
     line = next((line for line in facts.lines if line.name == f"{name}, tuned"), None)
     if line is None:

@@ -14,7 +14,6 @@ MEANINGS = {
     "odd": "it treats (w, g) and (−w, −g) differently",
     "scale": "it loses when gradients are 100 times larger or smaller, at any learning rate",
     "failed": "no learning rate trains on a task",
-    "diverged": "its loss runs away",
     "timeout": "a worker did not end in time",
     "oom": "the memory was not enough",
     "crash": "a worker died of it",
