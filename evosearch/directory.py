@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -131,9 +132,11 @@ def front_csv(front: list[Entry]) -> str:
     table.writerow(["number", "score", "seeds", "length", "states", "cost", "lr", "text"])
     for e in front:
         b = e.bred
-        table.writerow(
-            [b.number, f"{e.score:.4f}", e.seeds, b.length, b.states, f"{b.cost:g}", f"{_rate(e):.3g}", b.text]
-        )
+        text = re.sub(
+            r"^def \w+", f"def {found.named(b.number)}", b.text, count=1
+        )  # in the store all have a start's name
+        numbers = f"{e.score:.4f}", e.seeds, b.length, b.states, f"{b.cost:g}", f"{_rate(e):.3g}"
+        table.writerow([b.number, *numbers, text])
     return out.getvalue()
 
 

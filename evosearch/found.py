@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 TOLD = "told"  # the one task of an ask/tell loop
 
 
+def named(number: int) -> str:
+    """What a candidate is called, or with a negative number a start."""
+    return f"candidate_{number}" if number >= 0 else f"start_{-number}"
+
+
 @dataclass(frozen=True)
 class Found:
     """A candidate, or with a negative number a start, and what the search knows of it."""
@@ -41,7 +46,7 @@ class Found:
     @property
     def name(self) -> str:
         """candidate_17, or start_1 for the first program that the search began with."""
-        return f"candidate_{self.number}" if self.number >= 0 else f"start_{-self.number}"
+        return named(self.number)
 
     def program(self, name: str = "") -> Program:
         """The program in readable form, without zeros; its default lr is the best one on the first task."""

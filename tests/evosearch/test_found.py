@@ -12,6 +12,7 @@ import pytest
 
 from evosearch import directory
 from evosearch.cli import main
+from evosearch.found import named
 from evosearch.resolve import resolve
 from primitives.graph import canonical
 from primitives.program import ProgramError
@@ -46,12 +47,16 @@ def exported(spec, folder) -> str:
     return (folder / "made.py").read_text(encoding="utf-8")
 
 
+def test_texts_of_the_front_have_names_of_their_own(front):
+    assert all(row["text"].startswith(f"def {named(int(row['number']))}(w, g") for row in front)
+
+
 def test_names_and_rates_of_the_front_and_of_a_number(run, front):
     number = front[0]["number"]
     best, first, same = (resolve(f"{run}:{which}") for which in ("best", "front[0]", number))
     assert best.name == "best"
     assert first == same
-    assert first.name == (f"candidate_{number}" if int(number) >= 0 else f"start_{-int(number)}")
+    assert first.name == named(int(number))
     assert dataclasses.replace(first, name="best") == best
     assert first.defaults["lr"] == float(front[0]["lr"]) != 0.001
     assert f"search score {float(front[0]['score']):+.3f}"[:-1] in first.doc
