@@ -108,7 +108,7 @@ class _InC(ast.NodeTransformer):
         bounds = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
         if name in ITSELF and not bounds:
             converted: ast.expr = self.visit(args[0])
-            return converted
+            return _call(PRECISION, converted) if isinstance(converted, ast.Compare) else converted  # in C it is an int
         return self._named(name, [self.visit(arg) for arg in args], bounds)
 
     def _named(self, name: str, args: list[ast.expr], bounds: dict[str | None, ast.expr]) -> ast.expr:

@@ -26,7 +26,6 @@ from primitives.torch_numbers import COMPARISONS, comparison_in
 
 Expr = str | float | Call
 WIDTH = 116  # of a statement, without its indent
-PARTS = frozenset("orthogonalize inv_root".split())  # functions of jax_parts.py
 EXCEPT = {
     "cbrt": "jnp.cbrt(x)",
     "sum": "jnp.sum(x)",
@@ -57,7 +56,6 @@ class Body:
     """The statements of a program, and what they need around them."""
 
     lines: tuple[str, ...]  # the last one or more are the return
-    parts: frozenset[str]  # what it uses of jax_parts.py
     reads: frozenset[str]  # every name that occurs
 
 
@@ -88,7 +86,6 @@ class _Writer:
         self.program, self.names, self.keep = program, names, keep
         self.taken = set(names.values())
         self.lines: list[str] = []
-        self.parts: set[str] = set()
         self.states = state_kinds(program)
         kinds = {**dict.fromkeys((*READABLE, *program.defaults), NUMBER), "w": TENSOR, "g": TENSOR, **self.states}
         plain = {*program.defaults, "T", "base_lr"}
@@ -111,7 +108,7 @@ class _Writer:
         self.lines += [one_line] if len(one_line) <= WIDTH else exploded("return (", [*map(text, values)], ")")
         tree = ast.parse("def f():\n" + "\n".join(f"    {line}" for line in self.lines))
         reads = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        return Body(tuple(self.lines), frozenset(self.parts), reads)
+        return Body(tuple(self.lines), reads)
 
     def returned(self, expr: Expr) -> ast.expr:
         """What is returned for w or a state: an array, which is broadcast outside."""
@@ -154,7 +151,6 @@ class _Writer:
             return self.expr(expansion(p.name), dict(zip(p.args, args, strict=True)))
         if p.name in COMPARISONS:
             return _Value(fill("jnp.where(x, 1.0, 0.0)", x=self.fill(template(p), p, args)), kind, False)
-        self.parts |= {p.name} & PARTS
         numbers = p.form == "pointwise" and all(arg.plain for arg in args)
         if numbers and p.name not in PLAIN and not _divides(p, args):
             args = [replace(arg, node=_float(arg.node)) for arg in args]

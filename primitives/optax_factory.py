@@ -27,12 +27,6 @@ class Factory:
         text = " ".join(step.condition for step in steps)
         self.role = "role" in text or bool(self.numbers & set(CONSTANTS[1:]))
 
-    def parts(self) -> set[str]:
-        """The common parts that the file needs."""
-        parts = {"wide", "fitted", "trees"} | ({"as_matrix", "as_tensor"} if self.matrix else set())
-        parts |= {"roles_of"} if self.role else set()
-        return parts | ({"run_together"} if self.generator else set())
-
     def state(self) -> str:
         """The class of the state."""
         what = "The number of steps done" + (", and for each state a tree like the parameters." if self.states else ".")

@@ -93,6 +93,7 @@ class TensorList:
     __pow__, __rpow__ = spread(torch.pow), spread(lambda x, y: y**x)
     __mod__, __rmod__ = spread(torch.remainder), spread(lambda x, y: y % x)
     __lt__, __le__, __gt__, __ge__ = spread(torch.lt), spread(torch.le), spread(torch.gt), spread(torch.ge)
+    __ne__ = spread(torch.ne)  # type: ignore[assignment]
     __neg__, type_as = spread(torch.neg), spread(lambda x, y: x.type_as(y))
 
 

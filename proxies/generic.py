@@ -48,7 +48,8 @@ class GenericModel:
     def loss_and_grad(self, t: int) -> Tensor:
         """Write the gradient of step t into the buffers; return each replica's loss [R]."""
         loss = self.loss_of(t, self.leaves)
-        for kept, grad in zip(self.grads, torch.autograd.grad(loss.sum(), self.leaves), strict=True):
+        found = torch.autograd.grad(loss.sum(), self.leaves, materialize_grads=True)  # of what is not used, zeros
+        for kept, grad in zip(self.grads, found, strict=True):
             kept.copy_(grad)
         return loss.detach()
 

@@ -11,7 +11,7 @@ import numpy as np
 from primitives.algebra.arena import ONE, Arena
 from primitives.algebra.comparisons import compared, equal, where
 from primitives.algebra.magnitudes import absolute, maximum, minimum, sign
-from primitives.algebra.numbers import as_float, root, rounded
+from primitives.algebra.numbers import as_float, logarithm, root, rounded
 from primitives.algebra.powers import primitive_part
 from primitives.algebra.reductions import dot, global_dot, homogeneous, linear, unflatten
 from primitives.algebra.shape import EVEN, ODD, Rule, leads_negative
@@ -101,7 +101,7 @@ def _log(arena: Arena, x: int) -> int:
         return arena.value("log", (x,))
     parts = [arena.scale(e, _log(arena, a)) for a, e in factors.items()]
     law = "logarithm of a power" if len(parts) == 1 else "logarithm of a product"
-    return arena.use(law, "log", (x,), arena.add(arena.number(rounded(math.log(as_float(c)))), *parts))
+    return arena.use(law, "log", (x,), arena.add(arena.number(rounded(logarithm(c))), *parts))
 
 
 def _power(arena: Arena, x: int, y: int) -> int:
@@ -115,7 +115,7 @@ def _power(arena: Arena, x: int, y: int) -> int:
     if base == 0 and arena.positive(y):
         return arena.zero
     if base is not None and base > 0:
-        return _exp(arena, arena.scale(rounded(math.log(as_float(base))), y))
+        return _exp(arena, arena.scale(rounded(logarithm(base)), y))
     if len(terms) > 1 and arena.one in terms and arena.positive(x):
         c = terms.pop(arena.one)
         result = arena.multiply(arena.power(x, c), _power(arena, x, arena.from_terms(terms)))

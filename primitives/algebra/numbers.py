@@ -64,6 +64,12 @@ def as_float(value: Fraction) -> float:
     return short if len(repr(short)) < len(repr(number)) else number
 
 
+def logarithm(value: Fraction) -> float:
+    """The logarithm of a positive fraction, which may be none of the floats."""
+    number = as_float(value)
+    return math.log(number) if 0 < number < math.inf else math.log(value.numerator) - math.log(value.denominator)
+
+
 def total(parts: list[Fraction]) -> Fraction:
     """The sum; zero where what is left is rounding of the parts."""
     value = sum(parts, Fraction(0))

@@ -54,13 +54,12 @@ def homogeneous(op: str) -> Rule:
         else:
             [(product, c)] = terms.items()
             common, rest = arena.number(c), product
-        numbers = [] if arena.as_number(common) is not None else _numbers(arena, next(iter(arena.terms(common))))
         if len(terms) == 1:
             numbers = [a for a in _numbers(arena, rest) if _shared(arena, op, a)]
             inner = arena.from_factors({a: e for a, e in arena.factors(rest).items() if a not in numbers})
             outer = arena.from_factors({a: e for a, e in arena.factors(rest).items() if a in numbers})
             common, rest = arena.multiply(common, outer), inner
-        elif not arena.is_number(common):
+        elif not (arena.is_number(common) and _shared(arena, op, common)):
             return arena.value(op, (x,))
         if not _rest_is_tensor(arena, next(iter(arena.terms(rest)))):
             return arena.value(op, (x,))

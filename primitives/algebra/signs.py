@@ -49,7 +49,7 @@ def positive(arena: Arena, i: int) -> bool:
     if value.op == "plus":
         if _one_minus_less(arena, i):
             return True
-        return _sum_nonnegative(arena, i) and any(
+        return _covered(arena, arena.terms(i)) and any(
             c > 0 and arena.positive(p) for p, c in arena.terms(i).items() if not _is_offset(arena, i, p)
         )
     if value.op == "times":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from primitives.algebra.writing import Writer
 from primitives.graph import canonical, graph
 from primitives.inference import kind_faults, kind_of, kinds_of, state_kinds
 from primitives.kinds import KindError
-from primitives.program import Assign, Call, Program, calls, substitute
+from primitives.program import Assign, Call, Program, calls, expressions, substitute
 from primitives.readable import readable
 from primitives.show import show_expr
 
@@ -94,7 +95,7 @@ def _by_tier(program: Program, tier: str, until: float) -> tuple[Program, list[S
     """The program by all laws of a tier, or as it was where that is no shorter."""
     reduced, n, steps = _reduced(program, tier, until)
     written = _written(reduced, n)
-    if kind_faults(written) or _size(written) > _size(program):
+    if kind_faults(written) or not _finite(written) or _size(written) > _size(program):
         kept = readable(reduced, symbolic=True) if len(reduced.states) < len(program.states) else program
         shorter, found = _without_zeros(kept)
         return shorter, [*steps, *found]
@@ -131,6 +132,12 @@ def _without_zeros(program: Program) -> tuple[Program, list[Step]]:
     if not steps or kind_faults(found) or not _has_kinds(found):
         return program, []
     return readable(found, symbolic=True), steps
+
+
+def _finite(program: Program) -> bool:
+    """Whether its numbers are floats: those of the algebra may be of any size."""
+    numbers = [arg for expr in expressions(program) for call in calls(expr) for arg in call.args]
+    return all(math.isfinite(number) for number in numbers if isinstance(number, float))
 
 
 def _size(program: Program) -> tuple[int, int]:

@@ -248,14 +248,3 @@ def _raise(arena: Arena, product: int, base: int, by: int) -> int:
     factors = dict(arena.factors(product))
     factors[base] = factors.get(base, Fraction(0)) + by
     return arena.from_factors(factors)
-
-
-RULES = (
-    _pythagoras,
-    _hyperbolic,
-    _maximum,
-    _into_maximum,
-    _larger_and_smaller,
-    _above_and_below,
-    _denominator,
-)

@@ -14,6 +14,7 @@ from primitives.program import Assign, Call
 
 Name = str | float
 HALF = Fraction(1, 2)
+STEEPEST = 20  # of exponentials that are written as powers: 1e-9 and 5e8 are numbers that float32 holds well
 POWERS = {Fraction(2): "square", Fraction(3): "cube", HALF: "sqrt", Fraction(1, 3): "cbrt"}
 SQUARED = {"norm": "dot", "global_norm": "global_dot"}
 
@@ -62,8 +63,10 @@ class Writer:
         terms = self.arena.terms(i)
         sizes = {abs(c) for c in terms.values()}
         c = min(terms.values()) if len(sizes) == 1 else Fraction(0)
+        if c in (0, 1, -1) or abs(c) > STEEPEST:
+            return None
         base = float(f"{math.exp(as_float(c)):.11g}")
-        if c in (0, 1, -1) or len(repr(base)) > SHORT:
+        if len(repr(base)) > SHORT or not math.isclose(math.log(base), c, rel_tol=1e-9):
             return None
         return self.say("power", base, self._sum({p: k / c for p, k in terms.items()}))
 

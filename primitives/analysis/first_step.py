@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from primitives.analysis.additive import Term, split, terms
+from primitives.analysis.degrees import COMPARISONS
 from primitives.analysis.interval_rules import Interval
 from primitives.analysis.intervals import Ranges, ranges
 from primitives.analysis.values import Values, shown
@@ -24,6 +25,7 @@ REGULAR = (
     "add subtract multiply mix negative abs sign square cube max min where less less_equal greater greater_equal equal "
     "tanh arctan sin cos grad_at hvp sum mean norm rms dot"
 ).split()  # finite where their arguments are
+STILL = "does not move w"
 SEEN = np.outer([1, -1], [0.01, 0.1, 1, 10, 100.0])  # gradients of the first step, of one tensor
 
 
@@ -57,9 +59,9 @@ def at_zero(program: Program) -> str:
     found = Ranges.first(made, {"g": Interval(0.0, 0.0), "lr": Interval(LR, LR), "base_lr": Interval(LR, LR)})
     decays, rest, still = split(made, terms(made, found.all, made.outputs[0]))
     zero = all(part.value is not None and np.all(found.all[part.value].size == 0) for part in rest)
-    if zero and still:
-        if not any(np.any(part.factor.size) for part in decays):
-            return "Where g = 0 the first step does not move w."
+    if zero and still and not any(np.any(part.factor.size) for part in decays):
+        return "Where g = 0 the first step does not move w."
+    if zero and still and all(np.all(part.factor.high <= 0) for part in decays):
         factor = " + ".join(part.text for part in decays)
         if any(np.any(part.factor.low != part.factor.high) for part in decays):
             return f"Where g = 0 the first step is weight decay alone, of at most lr {factor} |w|."
@@ -75,16 +77,26 @@ def at_zero(program: Program) -> str:
 
 
 def first_step(program: Program) -> str:
-    """What the first update is of the gradient, from trials at w = 0."""
+    """What the first update is of the gradient, from trials at w = 0 and at w = 1."""
+    zero, one = (_seen(program, w) for w in (0.0, 1.0))
+    if zero == one:
+        return f"The first step {zero}{_setting(program)}."
+    if zero == STILL:
+        return f"The first step from w = 0 {zero}, from w = 1 it {one}{_setting(program)}."
+    return f"The first step from w = 0 {zero}{_setting(program)}; elsewhere it depends on w."
+
+
+def _seen(program: Program, w: float) -> str:
+    """What the first update is of the gradient from weights of this size, beside what it is without a gradient."""
     with np.errstate(all="ignore"):
-        first, twice, larger = (_first(program, SEEN * scale, lr) for scale, lr in ((1, LR), (1, 2 * LR), (10, LR)))
+        first, twice, larger = (_first(program, w, SEEN * s, lr) for s, lr in ((1, LR), (1, 2 * LR), (10, LR)))
     if not (np.isfinite(first).all() and np.isfinite(larger).all()):
-        return "The first step is not finite for every gradient between 0.01 and 1000."
+        return "is not finite for every gradient between 0.01 and 1000"
     if not np.any(first):
-        return "The first step does not move w."
+        return STILL
     by_lr = np.allclose(twice, 2 * first, rtol=CLOSE)
     rate, unit = ("lr ", LR) if by_lr else ("", 1.0)
-    return f"The first step is {_described(first / unit, larger / unit, rate)}{_setting(program)}."
+    return f"is {_described(first / unit, larger / unit, rate)}"
 
 
 def _setting(program: Program) -> str:
@@ -96,9 +108,11 @@ def _setting(program: Program) -> str:
     return f", for {' and '.join(settings)}" if settings else ""
 
 
-def _first(program: Program, g: Array, lr: float) -> Array:
-    w = np.zeros_like(g)
-    return -change(program, w, g, start(program, [w], lr), 1, lr)[0]
+def _first(program: Program, w: float, g: Array, lr: float) -> Array:
+    """Minus the first change of w, less that where g = 0: decay and the like."""
+    weights = np.full_like(g, w)
+    given, without = (-change(program, weights, x, start(program, [weights], lr), 1, lr)[0] for x in (g, 0 * g))
+    return given - without if w and np.isfinite(without).all() else given
 
 
 def _described(first: Array, larger: Array, rate: str) -> str:
@@ -195,6 +209,10 @@ def rate_degrees(made: Values) -> list[float | None]:
         for op, args, value, *_ in made.all:
             if op == "input":
                 degrees.append(None if value in tainted else float(value == "lr"))
+            elif op == "where" and degrees[args[0]] is None:
+                degrees.append(None)
+            elif op in COMPARISONS and any(made.all[a].value == 0 for a in args):  # zero is as any power of lr
+                degrees.append(None if any(degrees[a] is None for a in args) else 0.0)
             else:
                 degrees.append(0.0 if op == "number" else PRIMITIVES[op].degree(*(degrees[a] for a in args)))
         more = {name for name, i in made.new.items() if degrees[i] != 0} - tainted

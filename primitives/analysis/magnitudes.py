@@ -32,10 +32,13 @@ class Magnitudes:
     finite: Span
     nonzero: Span
     close: Span
+    still: bool = False  # there is no update in float64 either
 
     @property
     def sentence(self) -> str:
         """What is said of the update, to the decade."""
+        if self.still:
+            return "zero from w = 0 in float64 too"
         parts = [
             f"within 10 % of float64 for |g| {_span(self.close)}" if self.close else "never within 10 % of float64"
         ]
@@ -82,8 +85,9 @@ def _compared(dtype: str, step: int, sizes: Array, got: Array, wanted: Array) ->
         finite = np.isfinite(got) & np.isfinite(Rounded(dtype)(sizes))
         close = finite & (np.abs(got - wanted) <= CLOSE * np.abs(wanted)) & (got != 0)
     return Magnitudes(
-        dtype, step, _longest(finite, sizes), _longest(finite & (got != 0), sizes), _longest(close, sizes)
-    )
+        dtype, step, _longest(finite, sizes), _longest(finite & (got != 0), sizes), _longest(close, sizes),
+        still=not np.any(wanted),
+    )  # fmt: skip
 
 
 def _longest(holds: Array, sizes: Array) -> Span:

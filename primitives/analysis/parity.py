@@ -21,9 +21,9 @@ RULES = {  # how the parity of a primitive follows from its arguments'
     "choice": "max min",
     "linear": "negative transpose flatten unflatten sum mean row_mean column_mean hvp hessian_solve cg_solve",
     "odd": "sign cube cbrt sin tan arcsin arctan sinh tanh arcsinh arctanh reciprocal orthogonalize grad_at",
-    "even": "abs square cos cosh sqrt_abs log_abs log2_abs log10_abs norm rms global_norm",
+    "even": "abs square cos cosh sqrt_abs log_abs log2_abs log10_abs log1p_abs norm rms global_norm",
     "power": "power",
-    "neither": "mod sqrt floor exp exp2 exp10 expm1 log log2 log10 log1p arccos arccosh log1p_abs inv_root "
+    "neither": "mod sqrt floor exp exp2 exp10 expm1 log log2 log10 log1p arccos arccosh inv_root "
     "less less_equal greater greater_equal equal",
     "written out": " ".join(name for name, p in PRIMITIVES.items() if p.form == "composite"),
 }
@@ -59,7 +59,7 @@ def parities(g: Graph) -> list[str]:
             elif node.op == "number":
                 known.append(NONE if node.value == 0 else EVEN)
             else:
-                inner = _clipped(g, node)
+                inner = _clipped(g, node, known)
                 known.append(_parity(g, node, [known[a] for a in node.args]) if inner is None else known[inner])
         wider = {s.name: _both(states[s.name], known[i]) for s, i in zip(g.states, g.outputs[1:], strict=True)}
         if wider == states:
@@ -83,15 +83,16 @@ def _product(x: str, y: str) -> str:
     return UNKNOWN if UNKNOWN in (x, y) else EVEN if x == y else ODD
 
 
-def _clipped(g: Graph, node: Node) -> int | None:
-    """What is clipped to bounds of one size, min(max(x, -a), a): it keeps its parity."""
+def _clipped(g: Graph, node: Node, known: list[str]) -> int | None:
+    """What is clipped to bounds of one size that is not negative, min(max(x, -a), a): it keeps its parity."""
     if node.op not in ("min", "max"):
         return None
     for inner, bound in (node.args, node.args[::-1]):
         other = g.nodes[inner]
         if other.op in ("min", "max") and other.op != node.op:
-            for x, low in (other.args, other.args[::-1]):
-                if _opposite(g, low, bound):
+            for x, nearer in (other.args, other.args[::-1]):
+                low, high = (nearer, bound) if node.op == "min" else (bound, nearer)
+                if _opposite(g, low, high) and known[high] in (EVEN, NONE) and _never_negative(g, high):
                     return x
     return None
 
@@ -102,6 +103,16 @@ def _opposite(g: Graph, i: int, j: int) -> bool:
     if a.op == b.op == "number":
         return a.value == -float(b.value)
     return a.kind.single and ((a.op, a.args) == ("negative", (j,)) or (b.op, b.args) == ("negative", (i,)))
+
+
+def _never_negative(g: Graph, i: int) -> bool:
+    """Whether a bound is known not to be below zero: a hyperparameter says how far, both ways."""
+    node = g.nodes[i]
+    if node.op == "number":
+        return float(node.value or 0) >= 0
+    return node.op in ("abs", "square", "sqrt", "exp", "norm", "rms", "global_norm") or (
+        node.op == "input" and node.value not in {"w", "g", "loss", *(s.name for s in g.states)}
+    )
 
 
 def _parity(g: Graph, node: Node, args: list[str]) -> str:

@@ -122,7 +122,7 @@ def _said(signal: str, update: Array) -> str:
     if _usable(update) < len(update):
         return f"runs away at step {_usable(update) + 1}"
     if not update.any():
-        return "no update at all"
+        return "no update at all from w = 0"
     first = update[:, 0, 0]
     if signal == "constant":
         return _trend(first)

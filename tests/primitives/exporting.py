@@ -71,6 +71,11 @@ SPECIMENS = {
     k = where(t > 1, 0.5, where(k > 0, t, row_mean(g)))
     return w - lr * matmul(where(s > 2, 0.5, s), g) * where(k, 1.5, 2), ema(s, where(t > 1, s, lr), 0.5), k
 """,
+    "counted": """def counted(w, g, m, *, lr=0.1):
+    agree = g * m > 0
+    votes = ((g > 0) - (g < 0)) / ((w < 5) + (g < w))
+    return w - lr * where(agree, votes, g), ema(m, g, 0.9)
+""",
     "widened": """def widened(w, g, r, s, *, lr=0.1):
     x = where(t > 1, row_mean(g), g)
     y = where(1, norm(g), g)

@@ -14,10 +14,11 @@ import torch
 from primitives.c_text import TAKEN, c_text
 from primitives.optimizer import to_torch
 from primitives.program import Program
-from primitives.reference import names, reference
+from primitives.reference import reference
 from primitives.table import PRIMITIVES
 from primitives.text import parse
 from primitives.torch_c import C_STEP
+from tests.primitives.exporting import ALL
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
 
@@ -82,9 +83,9 @@ def test_every_primitive_is_what_it_is_in_torch(part: int, dtype: torch.dtype) -
         assert torch.allclose(new, expected, rtol=rtol, atol=atol, equal_nan=True), p.name
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_reference_program_steps_alike(name: str) -> None:
-    program = reference(name)
+@pytest.mark.parametrize("name", ALL)
+def test_every_program_steps_alike(name: str) -> None:
+    program = ALL[name]
     kind: Any = to_torch(program)
     if kind.fused_from or kind.needs_closure:
         pytest.skip("its rule needs whole tensors, or the loss")

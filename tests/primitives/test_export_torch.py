@@ -191,6 +191,22 @@ def test_the_closure_runs_with_gradients_and_its_loss_comes_back() -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+def test_all_at_once_is_one_by_one(name: str) -> None:
+    if not exported(PROGRAMS[name]).elementwise:
+        pytest.skip("its elements need each other")
+    paths = []
+    for foreach in (False, True):
+        params = [nn.Parameter(torch.tensor(w)) for w in random_arrays(0)]
+        optimizer = make(PROGRAMS[name], params, foreach=foreach)
+        for t in (1, 2, 3):
+            for p, g in zip(params, random_arrays(t), strict=True):
+                p.grad = torch.tensor(g)
+            optimizer.step()
+        paths.append([p.detach() for p in params])
+    torch.testing.assert_close(paths[1], paths[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_scalars_and_strided_parameters(name: str) -> None:
     """A parameter without dimensions is one row of one; memory order does not matter."""
     scalar = nn.Parameter(torch.tensor(0.5))

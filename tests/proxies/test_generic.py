@@ -64,6 +64,22 @@ def test_what_vmap_cannot_batch_runs_one_by_one() -> None:
     assert slow.status == fast.status == ("ok", "nan", "ok")
 
 
+def test_what_a_module_does_not_use_has_no_gradient() -> None:
+    def make() -> nn.Module:
+        module = make_mlp()
+        module.spare = nn.Linear(2, 2)  # forward of a Sequential would run it
+        module.forward = lambda x: nn.Sequential(*list(module)[:3])(x)  # type: ignore[method-assign]
+        return module
+
+    proxy = from_module("module", make, digits)
+    buffers = Buffers(proxy.layout, 1, torch.float64)
+    fill(buffers, proxy, [1])
+    proxy.model(buffers, [1]).loss_and_grad(1)
+    used, spare = buffers.grads[:-6], buffers.grads[-6:]
+    assert used.any()
+    assert not spare.any()
+
+
 def test_roles_of_a_module() -> None:
     def make() -> nn.Module:
         return nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2, bias=False))

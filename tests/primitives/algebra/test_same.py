@@ -139,6 +139,13 @@ def judged(count: int, seed: int) -> list[tuple[str, str]]:
     return wrong
 
 
+def test_a_square_may_be_zero():
+    one, other = (
+        parse(f"def f(w, g, *, lr=0.1):\n    return w - lr * {u}\n") for u in ("sign(square(sinh(g) - 0.3))", "1")
+    )
+    assert same(one, other).answer is not True
+
+
 def test_the_sentences():
     verdict = same(reference("momentum"), reference("heavy_ball"))
     text = " ".join(verdict.lines())

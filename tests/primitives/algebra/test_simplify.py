@@ -13,6 +13,7 @@ from primitives.algebra.laws import EXACT, PROTECTED
 from primitives.algebra.proofs import prove
 from primitives.algebra.simplify import simplify, statements
 from primitives.inference import kind_faults
+from primitives.interpreter import step
 from primitives.program import Assign, Call, Program
 from primitives.reference import names, reference
 from primitives.text import parse, problems, show
@@ -197,6 +198,33 @@ def test_what_once_failed(text: str):
     found = simplify(parse(text))
     assert problems(found.program) == ()
     assert difference(parse(text), found.program) is None
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        "g * exp(-800 * abs(g))",
+        "exp(-1e-12 * cube(g))",
+        "exp(800 * g)",
+        "1e200 * (1e200 * g)",
+        "log(1e200 * (1e200 * abs(g)))",
+        "log(1e-200 * (1e-200 * abs(g)))",
+        "sign(square(cosh(g) - 1))",
+        "where(square(g - 1) > 0, g, w)",
+        "g * global_norm(norm(g) * g + norm(g) * w)",
+    ],
+)
+@pytest.mark.parametrize("tier", [EXACT, PROTECTED])
+def test_steep_functions_huge_numbers_and_squares_that_may_be_zero(update: str, tier: str):
+    program = parse(f"def f(w, g, *, lr=0.1):\n    return w - lr * ({update})\n")
+    found = simplify(program, tier).program
+    assert difference(program, found) is None
+    assert ("sign(" in show(found), "where(" in show(found)) == ("sign(" in update, "where(" in update)
+    tensors = [np.array([0.0, 0.3, -2.0]), np.array([1.0, -1.0])], [np.array([0.0, 1.0, 2e-4]), np.array([2.0, 0.5])]
+    with np.errstate(all="ignore"):
+        old, new = (step(p, *tensors, [], t=1, lr=0.1)[0] for p in (program, found))
+    for a, b in zip(old, new, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 @pytest.mark.parametrize("choice", ["3, lr, w", "1, norm(g), g"])

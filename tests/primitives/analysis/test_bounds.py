@@ -101,6 +101,18 @@ def test_forms_of_weight_decay():
     assert of("def f(w, g, *, lr=0.1):\n    return 0.5 * w - lr * sign(g)").rate is None
 
 
+def test_growth_is_no_decay():
+    found = of("def f(w, g, *, lr=0.1):\n    return w + lr * 0.1 * w - lr * sign(g)")
+    assert found.at_zero == "Where g = 0 the first step moves w by up to 0.2 lr at w of size 2."
+
+
+def test_a_choice_by_the_rate_is_not_proportional_to_it():
+    found = of("def f(w, g, *, lr=0.1):\n    u = where(lr < 0.5, 100 * lr * sign(g), lr * sign(g))\n    return w - u")
+    assert found.rate is None
+    found = of("def f(w, g, *, lr=0.1):\n    u = where(g > 0, 3 * lr * sign(g), lr * sign(g))\n    return w - u")
+    assert found.rate == 3
+
+
 def test_lr_may_stand_anywhere_as_a_factor():
     found = of("def f(w, g, *, lr=0.1):\n    rate = lr / (abs(g) + 1e-8)\n    return w - rate * g")
     assert found.rate == pytest.approx(1)
@@ -189,6 +201,10 @@ def test_a_first_step_without_bound_or_motion():
     assert "not finite" in of("def f(w, g, *, lr=0.1):\n    return w - lr * (g / w)").first_step
     found = of("def f(w, g, m, *, lr=0.1):\n    return w - lr * m, g")
     assert found.first_step == "The first step does not move w."
+    found = of("def f(w, g, *, lr=0.1):\n    return w - lr * abs(w) * sign(g)")
+    assert found.first_step.startswith("The first step from w = 0 does not move w, from w = 1 it is -lr sign(g)")
+    found = of("def f(w, g, *, lr=0.1):\n    return w - lr * g * (1 + 1000 * w)")
+    assert found.first_step == "The first step from w = 0 is -lr g; elsewhere it depends on w."
     assert "NaN" in of("def f(w, g, *, lr=0.1):\n    return w - lr * (g / abs(g))").at_zero
 
 

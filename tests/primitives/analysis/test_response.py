@@ -84,7 +84,7 @@ def test_weights_that_run_away_are_told():
 
 def test_a_program_that_does_nothing():
     record = responses(parse("def f(w, g, *, lr=1):\n    return w - lr * (0 * g)\n"))
-    assert all(r.caption.endswith("no update at all") for r in record.found)
+    assert all(r.caption.endswith("no update at all from w = 0") for r in record.found)
 
 
 def test_a_plot_has_a_dot_for_each_step_at_its_height():

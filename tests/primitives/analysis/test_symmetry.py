@@ -54,6 +54,21 @@ def test_rotations_of_every_reference_program(name):
         assert found.side_rotations == (True if muon or name in ROTATED.split() else none)
 
 
+@pytest.mark.parametrize(
+    ("update", "odd"),
+    [
+        ("clip(g, -lr, lr)", True),
+        ("max(min(g, 2), -2)", True),
+        ("clip(g, -norm(g), norm(g))", True),
+        ("log1p_abs(g) * g", True),
+        ("clip(g, -mean(g), mean(g))", False),
+        ("clip(g, 1, -1)", False),
+    ],
+)
+def test_clips_are_odd_where_their_bounds_are_sizes(update, odd):
+    assert (held(update)[0] is True) is odd
+
+
 def test_muon_is_told_by_class():
     assert [found.where for found in symmetry(reference("muon")).classes] == ["hidden", "others"]
     assert of("muon", "hidden").side_rotations
