@@ -34,8 +34,8 @@ def fused(in_c: Mapping[Rule, str], rule: Rule, lists: Lists, numbers: dict[str,
     if update is None:
         in_turn(rule, lists, numbers)
     else:
+        torch.autograd.graph.increment_version(lists[0])  # a backward pass must see that they change
         update(lists, [*map(as_float, numbers.values())])
-        torch.autograd.graph.increment_version(lists[0])  # a backward pass must see that they have changed
 
 
 def apart(in_c: Mapping[Rule, str], rule: Rule, lists: Lists, numbers: dict[str, Number]) -> None:
