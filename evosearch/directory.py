@@ -132,9 +132,8 @@ def front_csv(front: list[Entry]) -> str:
     table.writerow(["number", "score", "seeds", "length", "states", "cost", "lr", "text"])
     for e in front:
         b = e.bred
-        text = re.sub(
-            r"^def \w+", f"def {found.named(b.number)}", b.text, count=1
-        )  # in the store all have a start's name
+        head = f"def {found.named(b.number)}"  # in the store all have a start's name
+        text = re.sub(r"^def \w+", head, b.text, count=1)
         numbers = f"{e.score:.4f}", e.seeds, b.length, b.states, f"{b.cost:g}", f"{_rate(e):.3g}"
         table.writerow([b.number, *numbers, text])
     return out.getvalue()
