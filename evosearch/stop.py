@@ -9,6 +9,7 @@ from pathlib import Path
 from evosearch import stopping
 from evosearch.config import ConfigError
 from evosearch.files import driver
+from evosearch.mistakes import StoreError
 
 STORE = "store.sqlite"
 
@@ -39,11 +40,14 @@ def stop(args: argparse.Namespace) -> None:
 
 
 def _asks(path: Path) -> bool:
-    """Whether it is the store of an ask/tell loop."""
+    """Whether it is the store of an ask/tell loop; where it cannot be read, a search is to be stopped all the same."""
     from evosearch import told  # imports torch
     from evosearch.store import Store
 
-    store = Store(path, look=True)
+    try:
+        store = Store(path, look=True)
+    except StoreError:
+        return False
     try:
         return bool(store.get(told.KIND))
     finally:
