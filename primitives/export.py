@@ -95,7 +95,7 @@ def _imports(code: str) -> str:
             "from typing import Any\n",
             "import torch",
             "from torch import Tensor",
-            "from torch.optim.optimizer import ParamsT",
+            "from torch.optim.optimizer import ParamsT, _global_optimizer_post_hooks, _global_optimizer_pre_hooks",
         ]
     )
 
