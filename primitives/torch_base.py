@@ -74,15 +74,15 @@ class ListOptimizer(torch.optim.Optimizer):
 
     @staticmethod
     def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
-        """A step with hooks and a label for profilers, as torch makes it; without them, which cost 0.2 ms, if none look."""
+        """A step with torch's hooks and its label for profilers; without these, up to 0.2 ms, where nothing looks."""
         watched = torch.optim.Optimizer.profile_hook_step(func)
 
         @functools.wraps(func)
         def step(self: Any, *args: Any, **kwargs: Any) -> Any:
             everywhere = _global_optimizer_pre_hooks or _global_optimizer_post_hooks
             hooks = everywhere or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
-            seen = hooks or (not torch.compiler.is_compiling() and torch.autograd._profiler_enabled())
-            return (watched if seen else func)(self, *args, **kwargs)
+            profiled = not torch.compiler.is_compiling() and torch.autograd.profiler._is_profiler_enabled
+            return (watched if hooks or profiled else func)(self, *args, **kwargs)
 
         return step
 

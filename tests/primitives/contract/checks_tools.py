@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -138,26 +139,40 @@ def autocast_changes_nothing(s: Specimen) -> None:
 
 
 def hooks_see_each_step(s: Specimen) -> None:
-    """Those of the optimizer and those of all optimizers, before and after, in their order."""
+    """Those of the optimizer and those of all optimizers, before and after, in their order; each alone, too."""
     params, seen = parameters(), []
     optimizer = s.make(params)
+    ways = {
+        "before all": register_optimizer_step_pre_hook,
+        "before": optimizer.register_step_pre_hook,
+        "after": optimizer.register_step_post_hook,
+        "after all": register_optimizer_step_post_hook,
+    }
+    for seed, names in enumerate(([*ways], *([name] for name in ways), [])):
+        start = copies(params)
 
-    def note(name: str) -> Any:
-        def hook(found: Optimizer, args: Any, kwargs: Any) -> None:
+        def hook(name: str, start: Any, found: Optimizer, args: Any, kwargs: Any) -> None:
             assert found is optimizer
-            seen.append((name, differ_from_start(params)))
+            seen.append((name, any(not torch.equal(p, q) for p, q in zip(params, start, strict=True))))
 
-        return hook
+        handles = [ways[name](partial(hook, name, start)) for name in names]
+        try:
+            run(s, optimizer, params, [seed])
+        finally:
+            for handle in handles:
+                handle.remove()
+        assert seen == [(name, name.startswith("after")) for name in names]
+        seen.clear()
 
-    handles = [register_optimizer_step_pre_hook(note("before all")), optimizer.register_step_pre_hook(note("before"))]
-    handles += [optimizer.register_step_post_hook(note("after")), register_optimizer_step_post_hook(note("after all"))]
-    try:
-        run(s, optimizer, params, [1])
-    finally:
-        for handle in handles:
-            handle.remove()
-    run(s, optimizer, params, [2])
-    assert seen == [("before all", False), ("before", False), ("after", True), ("after all", True)]
+
+def profilers_see_each_step(s: Specimen) -> None:
+    """Torch's profiler gives a step its name."""
+    params = parameters()
+    optimizer = s.make(params)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        run(s, optimizer, params, [1, 2])
+    names = [event.name for event in profiler.events()]
+    assert names.count(f"Optimizer.step#{type(optimizer).__name__}.step") == 2
 
 
 def hooks_see_each_state_dict(s: Specimen) -> None:
@@ -215,6 +230,7 @@ TOOLS = [
     Item(a_gradient_scaler_changes_nothing, without_closure),
     Item(autocast_changes_nothing, without_closure),
     Item(hooks_see_each_step),
+    Item(profilers_see_each_step),
     Item(hooks_see_each_state_dict),
     Item(it_prints_its_options),
     Item(checkpoints_of_distributed_training_work, without_closure),

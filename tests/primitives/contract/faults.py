@@ -149,6 +149,7 @@ TOOLS = (
         "autocast_changes_nothing", AUTOCAST, "", (SIGN, "(torch.ones(1, 1) @ w.grad.reshape(1, -1)).reshape(w.shape)")
     ),
     right("hooks_see_each_step", METHOD, f"    step.hooked = True  # type: ignore\n\n{METHOD}"),
+    right("profilers_see_each_step", METHOD, f"    step.hooked = True  # type: ignore\n\n{METHOD}"),
     right(
         "hooks_see_each_state_dict",
         METHOD,
