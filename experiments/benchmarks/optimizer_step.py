@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import random
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -38,6 +41,7 @@ LARGE: Shapes = [(768, 256), (256, 256), (1024, 256), (256, 1024), (256,)] * 12
 TINY: Shapes = [(16, 32), (16,), (16, 16), (16,), (10, 16), (10,)]
 TINY_STEPS = 50  # a turn of the tiny model, so that the clock does not count
 BUFFER = 10_000_000  # numbers in a buffer of the additions that measure bandwidth
+COPIES = 8  # of these buffers: neither a cache of half a gigabyte nor where one buffer lies shall decide
 LEGEND = """\
 over bound, over first: relative to the bound, to the first optimizer of the program
 warm-up: three steps, compilation into an empty cache included (the large model comes first)
@@ -83,13 +87,29 @@ def runs(known: list[Family], shapes: Shapes, device: str) -> list[Run]:
 
 
 def additions(shapes: Shapes, device: str) -> dict[str, tuple[Step, int]]:
-    """Additions that touch each number once, with the bytes that they move."""
-    a, b = torch.ones(BUFFER, device=device), torch.ones(BUFFER, device=device)
-    c, d = ([torch.ones(shape, device=device) for shape in shapes] for _ in range(2))
+    """Additions that touch each number once, with the bytes that they move; each goes round copies of its numbers."""
+
+    def one() -> Step:
+        x = torch.ones(BUFFER, device=device)
+        return lambda: x.add_(1)
+
+    def two() -> Step:
+        x, y = torch.ones(BUFFER, device=device), torch.ones(BUFFER, device=device)
+        return lambda: torch.add(x, y, out=x)
+
+    def many() -> Step:
+        x, y = ([torch.ones(shape, device=device) for shape in shapes] for _ in range(2))
+        return lambda: torch._foreach_add_(x, y)
+
+    def around(make: Callable[[], Step]) -> Step:
+        steps = cycle([make() for _ in range(COPIES)])
+        return lambda: next(steps)()
+
+    number = sum(math.prod(shape) for shape in shapes)
     return {
-        "one buffer, x += 1": (lambda: a.add_(1), 8 * BUFFER),
-        "two buffers, x += y": (lambda: torch.add(a, b, out=b), 12 * BUFFER),
-        "60 tensors, x += y": (lambda: torch._foreach_add_(c, d), 12 * sum(x.numel() for x in c)),
+        "one buffer, x += 1": (around(one), 8 * BUFFER),
+        "two buffers, x += y": (around(two), 12 * BUFFER),
+        "60 tensors, x += y": (around(many), 12 * number),
     }
 
 
