@@ -24,7 +24,8 @@ Kernel = Callable[[Sequence[Sequence[Tensor]], Sequence[float]], None]
 UNCOMPILED = "The fused step cannot be compiled here; the plain one is used, as with fused=False:"
 C_TYPES = {torch.float64: "double", torch.float32: "float", torch.float16: "_Float16", torch.bfloat16: "bfloat16"}
 C_FLAGS = "-O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fPIC"  # each operation rounds, as in torch
-C_WAYS = (  # to compile and to link: with torch's own threads, with others, with none
+C_WAYS = (  # to compile and to link: with wide vectors, with torch's own threads, with others, with none
+    ("-march=native -fopenmp -mprefer-vector-width=512", ""),
     ("-march=native -fopenmp", ""),
     ("-march=native -fopenmp", "-fopenmp"),
     ("", ""),
@@ -82,11 +83,11 @@ void step(int64_t count, int threads, const int64_t *memory, const double *numbe
         for (int64_t tensor = 0; tensor < count; tensor++) {{
             int64_t length = memory[tensor];
             {pointers}
-            for (int64_t first = 0; first < length; first += 1 << 15) {{
+            for (int64_t first = 0; first < length; first += 1 << 16) {{
                 if (piece++ != mine) continue;
                 #pragma omp atomic capture
                 mine = taken++;
-                int64_t last = first + (1 << 15) < length ? first + (1 << 15) : length;
+                int64_t last = first + (1 << 16) < length ? first + (1 << 16) : length;
                 for (int64_t from = first; from < last; from += 64) {{
                     int64_t to = from + 64 < last ? from + 64 : last;
                     {asks}
