@@ -6,10 +6,10 @@ Two models: 9.4 million parameters in 60 tensors, as of a small transformer, and
 optimizer has parameters and gradients of its own, and takes one turn in each round, in an order shuffled anew, as what
 ran before it decides what the caches hold; times are medians over the rounds. The bound of a step is what its program
 must move (weights, gradients and states are read, weights and states written) at the bandwidth of the best of three
-additions that take turns in the same rounds. Bandwidth changes within a second where a machine has neighbours, so below
-the table quick steps are held against additions right beside them, too, each after a step of another optimizer: medians
-of these ratios. The tiny model lies in the cache: there the bound is only a scale. The ratio is our fused AdamW over
-torch's, on the large model.
+additions that take turns in the same rounds, each round copies of its buffers. Bandwidth changes within a second where
+a machine has neighbours, so below the table quick steps are held against additions right beside them, too, each after a
+step of another optimizer: medians of these ratios. The tiny model lies in the cache: there the bound is only a scale.
+The ratio is our fused AdamW over torch's, on the large model.
 """
 
 from __future__ import annotations
