@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from evosearch import directory, told
 from evosearch.api import Run, Settings, configured
@@ -83,21 +84,36 @@ class AskTell:
     """
 
     def __init__(self, config: Settings = None, *, out: str | os.PathLike[str], **settings: Any) -> None:
-        self.path = Path(out)
+        self.path = Path(out).absolute()  # for a loop that changes its working directory
         begun = (self.path / "store.sqlite").exists()
         self.config, self.store = (_reopened if begun else _begun)(self.path, config, settings)
         self.context = Context(self.config, ())
+        try:
+            self.first = self._starts()
+            self._recall()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _recall(self) -> None:
+        """Go through all stored calls."""
         self.archive = Archive(self.config.scoring, {}, Baseline("", 0.0, {}))
+        self.starts = self.first  # those that nobody asked for yet
         self.open: dict[int, _Open] = {}
+        self.asked: dict[int, int] = {}  # the exponents of the learning rates that told ones were asked with
         self.met: set[str] = set()  # fingerprints, those of open candidates included
         self.next, self.events = 0, 0  # the number of the next candidate; the calls so far
         self.islands: Islands | None = None  # once all starting programs are told
+        while (event := self.store.get(f"call {self.events}")) is not None:
+            self._again(event)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """A call that ends before it is committed, by Ctrl-C or a full disk, leaves what was before it."""
         try:
-            self.starts = self._starts()
-            while (event := self.store.get(f"call {self.events}")) is not None:
-                self._again(event)
+            yield
         except BaseException:
-            self.store.close()
+            self._recall()
             raise
 
     def ask(self, n: int = 1) -> list[Asked]:
@@ -108,24 +124,32 @@ class AskTell:
         """
         if type(n) is not int or not 1 <= n <= MOST:
             raise ConfigError(f"ask is for 1 to {MOST:,} candidates, not {n!r:.40}.")
-        if self.islands is None:
-            fresh, self.starts = self.starts[:n], self.starts[n:]
-            self.open |= {one.bred.number: one for one in fresh}
-            self._note([], {"start": len(fresh)})
-            return [one.asked for one in fresh]
+        with self._call():
+            return [one.asked for one in (self._started(n) if self.islands is None else self._bred(n, self.islands))]
+
+    def _started(self, n: int) -> list[_Open]:
+        """The next starting programs."""
+        fresh, self.starts = self.starts[:n], self.starts[n:]
+        self.open |= {one.bred.number: one for one in fresh}
+        self._note([], {"start": len(fresh)})
+        return fresh
+
+    def _bred(self, n: int, islands: Islands) -> list[_Open]:
+        """Up to n new programs."""
         asked, rows, first = list[_Open](), list[Row](), self.next
         while len(asked) < n and self.next - first < TRIES * n:
-            parent = self._chosen(self.islands, "parent")
-            mate = self._chosen(self.islands, "mate").bred.text if self.config.mutations.graft else ""
+            parent = self._chosen(islands, "parent")
+            mate = self._chosen(islands, "mate").bred.text if self.config.mutations.graft else ""
             [bred] = breed(self.context, None, [Item(self.next, parent.bred.text, mate=mate)])
-            one = _Open(bred, parent.bred.number, centre(parent.exponents.get(TOLD, 0), parent.bred, bred))
-            if self._take(one, self.islands):
+            looked = parent.exponents.get(TOLD, self.asked[parent.bred.number])  # of a failure only what was asked
+            one = _Open(bred, parent.bred.number, centre(looked, parent.bred, bred))
+            if self._take(one, islands):
                 asked.append(one)
             else:
                 known = bred.status == "ok"
                 rows.append(Row(bred, one.parent, known, None))
         self._note(rows, {"asked": [_plain(one) for one in asked], "next": self.next})
-        return [one.asked for one in asked]
+        return asked
 
     def tell(
         self, candidate: int | Asked, score: float | None = None, *, failure: str = "", lr: float | None = None
@@ -136,6 +160,11 @@ class AskTell:
         A score that is no finite number is a failure. Each candidate is told once: average noisy scores before.
         """
         number = candidate.id if isinstance(candidate, Asked) else candidate
+        if not isinstance(number, SupportsIndex):
+            raise ConfigError(f"tell is of a candidate or its number, not of {number!r:.40}.")
+        if isinstance(score, str) or not isinstance(score, SupportsFloat | None):
+            raise ConfigError(f"the score of candidate {number} is {score!r:.40} and must be a number.")
+        number, score = int(number), None if score is None else float(score)
         one = self.open.get(number)
         if one is None:
             row = self.store.row(number)
@@ -148,9 +177,10 @@ class AskTell:
         if score is not None and not math.isfinite(score):
             failure = f"its score is {score}"
         exponent = one.exponent if lr is None else round(STEPS_PER_DECADE * math.log10(lr))
-        measured = told.failed(failure) if failure else told.scored(float(score or 0.0), exponent)
-        self._told(number, measured)
-        self._note([Row(one.bred, one.parent, False, measured)], {"told": number})
+        measured = told.failed(failure) if failure else told.scored(score or 0.0, exponent)
+        with self._call():
+            self._told(number, measured)
+            self._note([Row(one.bred, one.parent, False, measured)], {"told": number})
         if self.archive.leader() is self.archive.find(one.bred.fingerprint):
             told.write_best(self.path, self.archive, self.config)
 
@@ -210,7 +240,9 @@ class AskTell:
         return fresh
 
     def _told(self, number: int, measured: Measured) -> None:
-        entry = self.archive.add(self.open.pop(number).bred, measured)
+        one = self.open.pop(number)
+        self.asked[number] = one.exponent
+        entry = self.archive.add(one.bred, measured)
         self.met.add(entry.bred.fingerprint)
         if self.islands is not None:
             island = self.islands.of(number // self.config.evolution.block)
@@ -242,8 +274,10 @@ class AskTell:
             asked = {one.bred.number: one for one in map(_read, event["asked"])}
             others = {row.bred.number: row for row in self.store.rows(self.next, event["next"])}
             while self.next < event["next"]:
-                row = others.get(self.next)
-                self._take(asked.get(self.next) or _Open(row.bred, row.parent, 0), self.islands)  # type: ignore[union-attr]
+                one, row = asked.get(self.next), others.get(self.next)
+                if one is None and row is None:
+                    raise StoreError(f"{self.path} lacks candidate {self.next}, so its calls cannot be gone through.")
+                self._take(one or _Open(row.bred, row.parent, 0), self.islands)  # type: ignore[union-attr]
 
 
 def _plain(one: _Open) -> list[Any]:

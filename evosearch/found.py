@@ -70,12 +70,13 @@ class Found:
         ]
 
     def _doc(self) -> str:
-        bred = self.number >= 0
+        bred, told = self.number >= 0, self.tasks == (TOLD,)
         what = f"candidate {self.number}" if bred else f"start {-self.number}"
         if self.score is None:
             reason = f": {self.reason}" if self.reason else ""
-            return f"{'Bred' if bred else 'Tuned'} by evosearch as {what}; it has no search score{reason}."
-        if self.tasks == (TOLD,):
+            made = "Bred by evosearch" if bred else "Given" if told else "Tuned by evosearch"
+            return f"{made} as {what}; it has no search score{reason}."
+        if told:
             return f"{'Found' if bred else 'Given'} as {self.name}; its score of {self.score:.6g} was told."
         tasks = f"{len(self.tasks)} task{'s' * (len(self.tasks) != 1)}"
         score = f"search score {self.score:+.3f} over {self.seeds} seeds and {tasks} against the tuned bar"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import evosearch
+from evosearch import load
 from evosearch.asktell import Asked, AskTell
+from evosearch.breed import breed
 from evosearch.cli import main
 from evosearch.config import ConfigError
 from evosearch.directory import reopen
@@ -51,6 +54,60 @@ def test_the_start_comes_first_and_alone(tmp_path: Path) -> None:
         assert [one.id for one in loop.ask(2)] == [0, 1]
         assert loop.best is not None
         assert "score of 0.3 was told" in loop.best.doc
+
+
+def test_an_interrupted_call_has_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook, where Ctrl-C ends a call and the loop is used on."""
+    logs = []
+    for interrupted in (False, True):
+        path = tmp_path / str(interrupted)
+        loop = begun(path)
+        answered(loop, loop.ask(6))
+        if interrupted:
+            with monkeypatch.context() as patch:
+                patch.setattr("evosearch.asktell.breed", failing_after(2, KeyboardInterrupt))
+                with pytest.raises(KeyboardInterrupt):
+                    loop.ask(9)
+            with monkeypatch.context() as patch:
+                patch.setattr(loop.store, "add", failing_after(0, StoreError("the disk is full")))
+                with pytest.raises(StoreError, match="full"):
+                    loop.tell(loop.pending[0], 1.0)
+        answered(loop, loop.ask(9))
+        loop.close()
+        with AskTell(out=path) as again:
+            logs.append((again.pending, [(e.bred.number, e.score) for e in again.archive.entries], again.ask(3)))
+    assert logs[0] == logs[1]
+
+
+def failing_after(calls: int, error: BaseException | type[BaseException]) -> Any:
+    """A function as `breed` that fails after so many calls."""
+    left = iter(range(calls))
+
+    def function(*args: Any, **values: Any) -> Any:
+        if next(left, None) is None:
+            raise error
+        return breed(*args, **values)
+
+    return function
+
+
+def test_a_loop_may_change_its_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with begun(Path("loop")) as loop:
+        [one] = loop.ask()
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        loop.tell(one, 1.0)
+        assert loop.run.path == tmp_path / "loop"
+
+
+def test_children_of_a_failure_are_asked_near_the_rate_that_it_was_asked_with(tmp_path: Path) -> None:
+    with AskTell(SMALL, out=tmp_path) as loop:
+        [start] = loop.ask()
+        loop.tell(start, failure="out of memory")
+        assert start.lr == 0.001
+        assert all(1e-5 <= one.lr <= 0.1 for one in loop.ask(8))
+    assert load(f"{tmp_path}:-1").doc.startswith("Given as start 1; it has no search score: out of memory.")
 
 
 def test_candidates_are_programs_and_optimizers_and_differ(tmp_path: Path) -> None:
@@ -147,6 +204,8 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
             (lambda: loop.tell(one, 1.0, lr=0.0), "must be above 0"),
             (lambda: loop.tell(-1, 1.0), "candidate -1 was told already"),
             (lambda: loop.tell(99, 1.0), "candidate 99 was never asked"),
+            (lambda: loop.tell("0", 1.0), "tell is of a candidate or its number, not of '0'"),  # type: ignore[arg-type]
+            (lambda: loop.tell(one, "0.3"), "is '0.3' and must be a number"),  # type: ignore[arg-type]
         ):
             with pytest.raises(ConfigError, match=says):
                 call()
