@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from evosearch import arguments, directory, found, told
 from evosearch.callbacks import Callback, check
 from evosearch.config import DEFAULT_BUDGET, Config, from_dict, load
-from evosearch.resolve import resolve
+from evosearch.resolve import full_name, resolve
 from evosearch.store import Store
 from primitives import own
 from primitives.program import Program
@@ -189,7 +188,7 @@ def search(
     checked = configured(config, settings)
     checks.check(checked)
     check_device(checked.device)
-    path = Path(out) if out is not None else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
+    path = (Path(out) if out is not None else directory.unnamed()).absolute()  # a callback may change where we are
     store = directory.create(path, checked)
     _drive(checked, path, store, checked.programs, checked.budget, began, callbacks, quiet)
     return Run(path)
@@ -205,7 +204,8 @@ def configured(config: Settings, settings: Mapping[str, Any]) -> Config:
         base[key] = {**base[key], **value} if isinstance(base.get(key), dict) and isinstance(value, dict) else value
     found = from_dict(base, "search")
     language = dataclasses.replace(found.language, primitives=tuple(map(own.full_name, found.language.primitives)))
-    found = dataclasses.replace(found, proxies=arguments.tasks(found.proxies), language=language)
+    evolution = dataclasses.replace(found.evolution, start=tuple(map(full_name, found.evolution.start)))
+    found = dataclasses.replace(found, proxies=arguments.tasks(found.proxies), language=language, evolution=evolution)
     if not found.programs and not found.budget:
         found = dataclasses.replace(found, budget=arguments.seconds(DEFAULT_BUDGET))
     return found.check()

@@ -9,7 +9,6 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
+from evosearch.resolve import full_name
 from evosearch.store import Store
 from evosearch.workers import RESOURCES, open_workers
 from primitives import own
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     config = _configured(args)
     checks.check(config)
     check_device(config.device)
-    path = Path(args.out) if args.out else Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}"
+    path = Path(args.out) if args.out else directory.unnamed()
     store = directory.create(path, config)
     drive(config, path, store, config.programs, config.budget, began)
 
@@ -151,7 +151,7 @@ def _configured(args: argparse.Namespace) -> Config:
         without=tuple(args.without) if args.without else None,
         primitives=tuple(map(own.full_name, args.primitives or config.language.primitives)),
     )
-    evolution = _changed(config.evolution, start=tuple(args.start) if args.start else None)
+    evolution = _changed(config.evolution, start=tuple(map(full_name, args.start or config.evolution.start)))
     config = _changed(
         config,
         proxies=arguments.tasks(args.proxy or config.proxies),

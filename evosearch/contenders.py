@@ -116,6 +116,6 @@ def controls(references: References, starts: Iterable[str], store: Store, at_ran
     found += [Contender("lion, tuned", show(reference("lion")), ("weight_decay",))]
     for name, (bred, _) in zip(starts, store.founders(), strict=True):
         if name not in BARS:
-            found.append(Contender(f"the start, {name}", bred.text, ()))
+            found.append(Contender(f"the start, {shown(name)}", bred.text, ()))
     lucky = list(islice((entry for entry in at_random.ranking() if entry.bred.number >= 0), 1))
     return [*found, *(Contender("best at random", entry.bred.text, ()) for entry in lucky)]

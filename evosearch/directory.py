@@ -7,7 +7,7 @@ import dataclasses
 import io
 import re
 import tomllib
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from primitives import own
 from primitives.export import source
 from primitives.text import show
 
-__all__ = ["began", "configuration", "create", "front_csv", "reopen", "write", "write_best"]
+__all__ = ["began", "configuration", "create", "front_csv", "reopen", "unnamed", "write", "write_best"]
 
 CONFIG = "config.toml"
 
@@ -34,14 +34,38 @@ def create(directory: Path, config: Config) -> Store:
     if directory.exists() and any(directory.iterdir()):
         resume = f"; use `evosearch resume {directory}`" if (directory / "store.sqlite").exists() else ""
         raise StoreError(f"{directory} is not empty{resume}; --out names a new or empty directory.")
+    _make(directory)
+    store = Store(directory / "store.sqlite", create=True)  # first: of two that begin here at once, one is refused
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         write(directory / CONFIG, to_toml(config))
+        store.add([], began=date.today().isoformat(), config=to_toml(config))
+    except BaseException as error:
+        store.close()
+        if isinstance(error, OSError):
+            raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error
+        raise
+    return store
+
+
+def unnamed() -> Path:
+    """A new directory in runs/, by the time; where several are made in one second, each has its own."""
+    now, k = f"{datetime.now():%Y-%m-%d-%H%M%S}", 1
+    while True:
+        path = Path("runs") / (f"{now}-{k}" if k > 1 else now)
+        try:
+            _make(path, new=True)
+            return path
+        except FileExistsError:
+            k += 1
+
+
+def _make(directory: Path, *, new: bool = False) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=not new)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise StoreError(f"cannot write to {directory}: {error.strerror}.") from error
-    store = Store(directory / "store.sqlite", create=True)
-    store.add([], began=date.today().isoformat(), config=to_toml(config))
-    return store
 
 
 def reopen(directory: Path, *, drive: bool = False, look: bool = False) -> tuple[Config, Store]:

@@ -14,7 +14,14 @@ PATIENCE = 3  # times that a lock is tried: whoever asks for its holder has it f
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, whatever ends the process or the machine; OSError where that fails."""
+    """Write a file whole or not at all, whatever ends the process or the machine; OSError where that fails.
+
+    A link stays one, and what is no file, as /dev/stdout, is written to as it is.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     partial = path.with_name(path.name + ".partial")
     try:
         with open(partial, "w", encoding="utf-8") as file:

@@ -53,6 +53,16 @@ def shown(spec: str) -> str:
     return Path(spec).name if _is(Path.is_file, spec) else spec
 
 
+def full_name(spec: str) -> str:
+    """The name under which `resolve` finds the program from any directory."""
+    if (in_run := place_in_run(spec)) is not None:
+        directory, which = in_run
+        return f"{directory.absolute()}:{which}"
+    if spec not in known() and _is(Path.is_file, spec):
+        return str(Path(spec).absolute())
+    return re.sub(r"""(['"])(.+?)\1""", lambda quoted: f"{quoted[1]}{full_name(quoted[2])}{quoted[1]}", spec)
+
+
 def _leaf(spec: str) -> Program:
     """The program of a name or a quoted string inside an expression, which is no expression itself."""
     if spec in known():

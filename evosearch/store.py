@@ -57,13 +57,13 @@ class Store:
     """
 
     def __init__(self, path: Path, *, create: bool = False, drive: bool = False, look: bool = False) -> None:
-        if create and path.exists():
-            raise StoreError(f"{path} exists already; use `evosearch resume`.")
         if not create and not path.is_file():
             raise StoreError(f"{path.parent} is not a run directory (it has no file {path.name}).")
         self.path = path
         self.lock = _driver_lock(path) if create or drive else None
         try:
+            if create and path.exists():
+                raise StoreError(f"{path} exists already; use `evosearch resume`.")
             if create:
                 _create(path)
             self.connection = _look(path) if look else _open(path, drive)

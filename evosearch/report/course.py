@@ -9,6 +9,7 @@ from evosearch.report.charts import Line, Rule, chart
 from evosearch.report.facts import Facts
 from evosearch.report.history import History, Known, Moment, called
 from evosearch.report.markup import Child, Html, joined, plural, signed, table, tag
+from evosearch.resolve import shown
 
 MOST_VALUES = 60  # rows of the table beside the curve
 
@@ -77,7 +78,7 @@ def _bar(facts: Facts) -> str:
 
 def _name(facts: Facts, start: Known) -> str:
     """What a start was called by who began the search."""
-    return facts.config.evolution.start[-1 - start.number]
+    return shown(facts.config.evolution.start[-1 - start.number])
 
 
 def _start(facts: Facts) -> list[Child]:

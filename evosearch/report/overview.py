@@ -6,6 +6,7 @@ import proxies
 from evosearch import validation_tables
 from evosearch.report.facts import Facts
 from evosearch.report.markup import Child, Html, joined, plural, signed, tag
+from evosearch.resolve import shown
 
 
 def panel(facts: Facts) -> Html:
@@ -56,7 +57,7 @@ def _searched(facts: Facts) -> str:
     """The search in two sentences."""
     config, course = facts.config, facts.history
     language = config.language
-    start = " and ".join(config.evolution.start)
+    start = " and ".join(map(shown, config.evolution.start))
     tasks = ", ".join(map(proxies.shown, config.proxies))
     plural_tasks = "tasks" if len(config.proxies) > 1 else "task"
     return (

@@ -98,7 +98,8 @@ def run(
     """Run `evosearch` in a terminal of a size; `interrupt` says of what is on the screen when Ctrl-C is to come."""
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **(environment or {})}
+    mine_only = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    variables = {**mine_only, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **(environment or {})}
     process = subprocess.Popen(
         [sys.executable, "-m", "evosearch.cli", *arguments],
         stdin=its, stdout=its, stderr=its, cwd=cwd, env=variables, start_new_session=True,

@@ -7,8 +7,9 @@ import json
 import pytest
 
 import evosearch
+from evosearch.api import configured
 from evosearch.cli import main
-from evosearch.resolve import shown
+from evosearch.resolve import resolve, shown
 from primitives.program import ProgramError
 from primitives.recommended import RECOMMENDED
 from primitives.reference import reference
@@ -95,6 +96,18 @@ def test_recommended_settings_are_programs_like_any(name, capsys):
     assert f"def {name}(w, g" in out
     assert evosearch.load(name).states == evosearch.load(RECOMMENDED[name].expression).states
     assert evosearch.load("lookahead(adam)").states[:2] == reference("adam").states
+
+
+def test_a_start_is_kept_by_a_name_that_is_found_from_any_directory(tmp_path, monkeypatch):
+    (tmp_path / "mine.opt").write_text("def mine(w, g, *, lr=1):\n    return w - lr * sign(g)\n")
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    start = ["mine.opt", "run:best", "sam('mine.opt')", "adamw", "lookahead(adam, k=5)"]
+    kept = configured(None, {"evolution": {"start": start}}).evolution.start
+    file = str(tmp_path / "mine.opt")
+    assert kept == (file, f"{tmp_path}/run:best", f"sam('{file}')", "adamw", "lookahead(adam, k=5)")
+    monkeypatch.chdir("/")
+    assert resolve(kept[0]).defaults["lr"] == resolve(kept[2]).defaults["lr"] == 1
 
 
 def test_what_a_program_is_called_in_tables_does_not_say_where_it_lies(tmp_path, monkeypatch):
