@@ -117,7 +117,7 @@ class Run:
         *,
         programs: int | str | None = None,
         budget: float | str | None = None,
-        workers: int | None = None,
+        workers: int | str | None = None,
         callbacks: Sequence[Callback] = (),
         quiet: bool = False,
     ) -> Run:
@@ -132,8 +132,10 @@ class Run:
             check_tasks(config.proxies)
             check_device(config.device)
             if workers is not None:
-                config = dataclasses.replace(config, workers=workers).check()
-            more, longer = (None if value is None else str(value) for value in (programs, budget))
+                processes = arguments.workers(workers) if isinstance(workers, str) else workers
+                config = dataclasses.replace(config, workers=processes).check()
+            more = None if programs is None else str(programs)
+            longer = None if budget is None else f"{budget:f}" if isinstance(budget, float) else str(budget)
             whole, seconds = extended(more, longer, self.path, config, store.count())
         except BaseException:
             store.close()

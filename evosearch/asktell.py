@@ -30,6 +30,7 @@ from evosearch.measure import STEPS_PER_DECADE, rate
 from evosearch.mistakes import StoreError
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
+from evosearch.shell import command
 from evosearch.store import Row, Store
 from primitives.program import Program
 from primitives.text import show
@@ -307,7 +308,7 @@ def _reopened(path: Path, config: Settings, settings: Mapping[str, Any]) -> tupl
     kept, store = directory.reopen(path, drive=True)
     try:
         if not store.get(told.KIND):
-            raise StoreError(f"{path} has a search; `evosearch resume {path}` goes on with it.")
+            raise StoreError(f"{path} has a search; `{command('resume', path)}` goes on with it.")
         given = configured(kept if config is None else config, settings)
         for name in ("seed", "language", "mutations", "evolution", "scoring"):
             if getattr(given, name) != getattr(kept, name):

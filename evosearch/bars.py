@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import proxies
 from evosearch import arguments, directory
 from evosearch.baseline import FOLDER, NAMES, SETS, bar, path_of, read, stored, to_record
 from evosearch.config import Config, ConfigError
+from evosearch.console import printer
 from evosearch.measure import rate
 from evosearch.run import Prologue
 from evosearch.tuning import tune
@@ -78,7 +78,7 @@ def rerun(sets: Sequence[tuple[str, ...]], workers: int, console: Console, folde
 
 def baselines(args: argparse.Namespace) -> None:
     """Show what is stored, or tune again."""
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    console = printer(160)
     if not args.rerun:
         if args.proxy or args.all:
             raise ConfigError(f"--{'proxy' if args.proxy else 'all'} says what to tune again; add --rerun.")

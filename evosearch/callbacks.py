@@ -67,7 +67,9 @@ class Watch:
 
 
 def check(callbacks: Sequence[Callback]) -> None:
-    """ConfigError where one cannot be called."""
+    """ConfigError where they are no list, or one cannot be called."""
+    if not isinstance(callbacks, Sequence):
+        raise ConfigError(f"callbacks is a list of functions of a Moment, not {callbacks!r:.60}.")
     for callback in callbacks:
         if not callable(callback) or isinstance(callback, type):
             raise ConfigError(f"a callback is a function of a Moment, and {callback!r:.60} is none.")

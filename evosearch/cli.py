@@ -204,8 +204,12 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0, or 2 after one sentence on what is wrong, or 128 and the number of the signal that ended it."""
-    args = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(given)
     _print_anything()
+    if wrong := [text for text in given if not _is_text(text)]:
+        print(f"evosearch: {wrong[0]!a} is no text in UTF-8; rename what it names.", file=sys.stderr)
+        return 2
     try:
         with stopping.orderly():
             return _run(args)
@@ -215,6 +219,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stopping.exit_code()
     except OSError as error:
         return _failed(error)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it can be written into files; bytes of names that are no text come as halves of characters."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _print_anything() -> None:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import dataclasses
 import re
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,15 +18,17 @@ from evosearch import run as running
 from evosearch.breed import own_files
 from evosearch.callbacks import Callback, Watch
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
+from evosearch.console import printer
 from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
 from evosearch.resolve import full_name
+from evosearch.shell import command
 from evosearch.store import Store
 from evosearch.workers import RESOURCES, open_workers
 from primitives import own
 
-console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+console = printer()
 
 
 def run(args: argparse.Namespace) -> None:
@@ -120,7 +121,7 @@ def drive(
             )
         show_result(console, result, config)
     except KeyboardInterrupt as end:
-        console.print(f"\nStopped; {store.count()} candidates are saved. Go on with: evosearch resume {path}")
+        console.print(f"\nStopped; {store.count()} candidates are saved. Go on with: {command('resume', path)}")
         if not isinstance(end, stopping.Requested):
             raise
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import proxies
 from evosearch import arguments, directory, pictures, tables
 from evosearch.cautions import cautions
 from evosearch.config import ConfigError
+from evosearch.console import printer
 from evosearch.contest import COMPARISONS, MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
@@ -38,7 +38,7 @@ LIBRARIES = ("evosearch", "scipy")  # beside those of machine.py
 def compare(args: argparse.Namespace) -> None:
     """Tune, train, judge, print; write what was asked for."""
     began = time.monotonic()
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console = printer()
     tasks = _tasks(args)
     runs = [Path(text) for text in args.programs if _is_run(text)]
     specs = [f"{text}:best" if _is_run(text) else text for text in args.programs]

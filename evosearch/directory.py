@@ -17,6 +17,7 @@ from evosearch.config import Config, ConfigError, from_dict, load, to_toml
 from evosearch.files import write
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
+from evosearch.shell import command
 from evosearch.store import Store
 from primitives import own
 from primitives.export import source
@@ -32,7 +33,7 @@ def create(directory: Path, config: Config) -> Store:
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} is a file; --out names a new or empty directory.")
     if directory.exists() and any(directory.iterdir()):
-        resume = f"; use `evosearch resume {directory}`" if (directory / "store.sqlite").exists() else ""
+        resume = f"; use `{command('resume', directory)}`" if (directory / "store.sqlite").exists() else ""
         raise StoreError(f"{directory} is not empty{resume}; --out names a new or empty directory.")
     _make(directory)
     store = Store(directory / "store.sqlite", create=True)  # first: of two that begin here at once, one is refused
@@ -145,7 +146,7 @@ def write_best(directory: Path, archive: Archive, config: Config) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot write to {directory}: {error.strerror}; what was committed is safe: mend that, then "
-            f"`evosearch resume {directory}` goes on."
+            f"`{command('resume', directory)}` goes on."
         ) from error
 
 

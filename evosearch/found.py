@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evosearch.config import Config
+from evosearch.shell import command
 from primitives.program import Program, ProgramError
 from primitives.readable import readable, without_zeros
 from primitives.text import parse
@@ -154,8 +155,25 @@ def _of_row(config: Config, store: Store, number: int) -> Found:
 def lacks(directory: Path, name: str) -> str:
     """A sentence on a file that a run writes at each improvement and that is not there."""
     if (directory / "store.sqlite").is_file():
-        return f"{directory} has no {name} (yet, or any more); `evosearch resume {directory}` writes it again."
+        return f"{directory} has no {name} (yet, or any more); {_writes(directory)} writes it again."
     return f"{directory} has no {name}; is it a run directory?"
+
+
+def _writes(directory: Path) -> str:
+    """What writes the files of a run again; one that is complete must be asked for no more candidates."""
+    from evosearch import told
+    from evosearch.mistakes import StoreError
+    from evosearch.store import Store
+
+    try:
+        store = Store(directory / "store.sqlite", look=True)
+    except StoreError:
+        return f"`{command('resume', directory)}`"
+    told_of, done = store.get(told.KIND), store.count()
+    store.close()
+    if told_of:
+        return f"a score told to evosearch.AskTell(out='{directory}')"
+    return f"`{command('resume', directory, *(('--programs', '+0') if done else ()))}`"
 
 
 def front(directory: Path) -> list[dict[str, str]]:
@@ -163,14 +181,13 @@ def front(directory: Path) -> list[dict[str, str]]:
     if not (directory / "front.csv").is_file():
         raise ProgramError(lacks(directory, "front.csv"))
     try:
-        with open(directory / "front.csv", newline="", encoding="utf-8") as file:
+        with open(directory / "front.csv", newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         if not all(of_front(row, ("any",)).text for row in rows) or not rows:
             raise ValueError("no program")
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise ProgramError(
-            f"{directory / 'front.csv'} is damaged ({type(error).__name__}); `evosearch resume {directory}` writes it "
-            "again."
+            f"{directory / 'front.csv'} is damaged ({type(error).__name__}); {_writes(directory)} writes it again."
         ) from error
     return rows
 

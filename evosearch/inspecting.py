@@ -20,6 +20,7 @@ from rich.text import Text
 
 from evosearch import arguments, catalogue
 from evosearch.config import ConfigError
+from evosearch.console import printer
 from evosearch.explain import Simplification, simplified, unchanged
 from evosearch.plain import plain
 from evosearch.resolve import place_in_run, resolve
@@ -210,7 +211,7 @@ def record(found: Simplification, spec: str) -> dict[str, Any]:
 
 
 def _print(found: Simplification, spec: str) -> None:
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = printer(WIDTH)
     print(show(found.program))
     if found.shorter:
         _show(console, f"Simplified from {found.statements[0]} statements", found.lines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from evosearch.console import printer
 from evosearch.live.look import Looking, Seen
 from evosearch.live.screen import is_live, screen
 from evosearch.live.text import Shown
@@ -24,7 +24,7 @@ from evosearch.plain import plain
 EVERY = 2.0  # seconds between two looks
 WIDTH = 100  # where no terminal says how wide it is
 
-console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
+console = printer(WIDTH)
 
 
 def status(args: argparse.Namespace) -> None:

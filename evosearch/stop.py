@@ -10,6 +10,7 @@ from evosearch import stopping
 from evosearch.config import ConfigError
 from evosearch.files import driver
 from evosearch.mistakes import StoreError
+from evosearch.shell import command
 
 STORE = "store.sqlite"
 
@@ -36,7 +37,7 @@ def stop(args: argparse.Namespace) -> None:
         _ask(request)  # again, for a driver that has just begun may have taken it for an old one
         time.sleep(stopping.EVERY)
     request.unlink(missing_ok=True)
-    print(f"It has ended. Go on with: evosearch resume {path}")
+    print(f"It has ended. Go on with: {command('resume', path)}")
 
 
 def _asks(path: Path) -> bool:

@@ -19,6 +19,7 @@ from evosearch.evaluate import Measured
 from evosearch.files import DRIVER, Lock, driver
 from evosearch.mistakes import StoreError
 from evosearch.rows import Row, from_sql, sealed, to_sql, whole
+from evosearch.shell import command
 
 __all__ = ["VERSION", "Row", "Store"]
 
@@ -254,7 +255,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _sentence(path: Path, code: int, text: str) -> str:
-    again = f"`evosearch resume {path.parent}` goes on"
+    again = f"`{command('resume', path.parent)}` goes on"
     if code == sqlite3.SQLITE_FULL:
         return f"the disk of {path} is full; what was committed is safe: make room, then {again}."
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 import proxies
 from evosearch import arguments
+from evosearch.console import printer
 from proxies.proxy import Proxy
 
 TIERS = {
@@ -59,7 +58,7 @@ def list_proxies(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
         return
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console = printer()
     table = Table("name", box=None, pad_edge=False)
     for column in ("parameters", "steps", "batch", "ms a training"):
         table.add_column(column, justify="right")

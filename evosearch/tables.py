@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from evosearch import found
+from evosearch import found, told
 from evosearch.contest import Results
 from evosearch.directory import reopen
 from evosearch.statistics import Estimate
@@ -42,13 +42,13 @@ def search_facts(path: Path) -> SearchFacts:
     """The facts of the search in a directory; StoreError where it is none."""
     config, store = reopen(path)
     try:
-        generated, trained = store.count(), store.trained()
+        generated, trained, tasks = store.count(), store.trained(), told.tasks(config, store)
     finally:
         store.close()
     front: list[dict[str, str]] = []
     if (path / "front.csv").is_file():
         front = found.front(path)
-    return SearchFacts(str(path), config.proxies, config.seed, generated, trained, tuple(front))
+    return SearchFacts(str(path), tasks, config.seed, generated, trained, tuple(front))
 
 
 def searches(found: list[SearchFacts]) -> Table:
@@ -58,7 +58,7 @@ def searches(found: list[SearchFacts]) -> Table:
         ("tasks", [", ".join(map(short, f.tasks)) for f in found]),
         ("seed", [str(f.seed) for f in found]),
         ("programs generated", [f"{f.generated:,}" for f in found]),
-        ("distinct ones trained", [f"{f.trained:,}" for f in found]),
+        ("distinct ones measured", [f"{f.trained:,}" for f in found]),
         ("best search score", ["none" if math.isnan(f.best) else f"{f.best:+.3f}" for f in found]),
     ]
     rows += [

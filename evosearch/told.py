@@ -13,6 +13,7 @@ from evosearch.found import TOLD, Found
 from evosearch.measure import rate
 from evosearch.mistakes import StoreError
 from evosearch.score import Stage
+from evosearch.shell import program as place
 from evosearch.standing import NOWHERE, Standing
 from evosearch.store import Row, Store
 from primitives.export import source
@@ -27,7 +28,7 @@ def refuse(directory: Path, store: Store) -> None:
     if store.get(KIND):
         raise StoreError(
             f"{directory} is an ask/tell loop; evosearch.AskTell(out='{directory}') goes on with it, and its `run` and "
-            f"`evosearch inspect {directory}:best` show what is in it."
+            f"`evosearch inspect {place(directory, 'best')}` show what is in it."
         )
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 import proxies
-from evosearch import arguments, control, directory, told, validation_tables
+from evosearch import arguments, control, directory, shell, told, validation_tables
 from evosearch.config import Config, ConfigError
+from evosearch.console import printer
 from evosearch.contenders import archive_of, candidates, controls, named, read
 from evosearch.contest import MOST_REPLICATES
 from evosearch.meter import Counted, Meter
@@ -37,7 +36,7 @@ LEAST = {"seeds": 3, "trials": 1, "candidates": 1, "seed": 0, "random": 1}
 def validate(args: argparse.Namespace) -> None:
     """Show the stored validation; where there is none, or it is not complete, do what is left first."""
     began = time.monotonic()
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    console = printer()
     path = Path(args.directory)
     workers = arguments.processes(arguments.workers(args.workers))
     report = arguments.output(args.json) if args.json else None
@@ -80,7 +79,7 @@ def _measured(plan: Plan, before: Validation | None, again: bool, run: Run, work
     programs = run.store.count() if found is None else found.programs
     told.refuse(run.path, run.store)
     if run.store.get("prologue") is None or not programs:
-        raise StoreError(f"{run.path} has no candidates yet; go on with `evosearch resume {run.path}`.")
+        raise StoreError(f"{run.path} has no candidates yet; go on with `{shell.command('resume', run.path)}`.")
     at_random = control.at_random(run.config, plan.at_random(programs))
     command = shlex.join(["evosearch", *sys.argv[1:]])
     pool: Workers | None = None

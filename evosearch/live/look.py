@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import proxies
-from evosearch import control, told
+from evosearch import control, shell, told
 from evosearch.archive import Archive
 from evosearch.config import Config
 from evosearch.directory import reopen
@@ -93,7 +93,7 @@ class Looking:
         for first in range(self.read, count, CHUNK):
             end = min(count, first + CHUNK)
             self._tally(store, first, end)
-            self._enter(self.archive, list(store.passed(first, end)), config.evolution.block)
+            self._enter(self.archive, list(store.passed(first, end)), config.evolution.block, end)
         self.read = count
         self.course.note(count, self.archive.leader())
 
@@ -107,19 +107,19 @@ class Looking:
                 self.counts["trained"] += count
                 self.refused.update({ended: count} if ended != "ok" else {})
 
-    def _enter(self, archive: Archive, rows: list[Row], block: int) -> None:
+    def _enter(self, archive: Archive, rows: list[Row], block: int, end: int) -> None:
         """Rows that passed every hurdle, in order; what was best is noted after each block, as the driver does."""
         last = -1
         for row in rows:
             if row.bred.number // block != last:
-                self.course.note((last + 1) * block, archive.leader() if last >= 0 else None)
+                self.course.note(min((last + 1) * block, end), archive.leader() if last >= 0 else None)
                 last = row.bred.number // block
             assert row.measured is not None
             if not row.known:
                 archive.add(row.bred, _full(row.measured))
             elif (entry := archive.find(row.bred.fingerprint)) is not None:
                 archive.more(entry, row.measured, row.bred.number)
-        self.course.note((last + 1) * block, archive.leader() if last >= 0 else None)
+        self.course.note(min((last + 1) * block, end), archive.leader() if last >= 0 else None)
 
     def _since(self, store: Store, session: Any) -> tuple[float, float] | None:
         """Candidates generated and trained a second since the search began or went on."""
@@ -157,8 +157,8 @@ def _doing(state: str, who: str, session: Any, path: Path) -> str:
         "preparing": f"preparing: {'going through what is stored' if session else FIRST}{by}",
         SEARCHING: f"searching{by}",
         MEASURING: f"measuring the best programs on fresh seeds{by}",
-        "stopped": f"stopped; evosearch resume {path} goes on",
-        DONE: f"finished; evosearch inspect {path}:best explains the best",
+        "stopped": f"stopped; {shell.command('resume', path)} goes on",
+        DONE: f"finished; evosearch inspect {shell.program(path, 'best')} explains the best",
     }[state]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from evosearch import shell
 from evosearch.config import Config
 from evosearch.live.screen import COLUMNS
 from evosearch.live.text import update_text
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 SPARED = ("cost", "lr", "states", TASKS, "in\nsearch", "length")  # what is left out first where there is no room
-NEXT = ("inspect {}:best", "export {}:best -o best.py", "report {}", "resume {} --budget +10m")
 UNBOUNDED = 10_000  # columns
 
 
@@ -56,11 +57,20 @@ def _show(console: Console, result: Result, config: Config) -> None:
         update = f"update = {update_text(top.text)}"
         for text in textwrap.wrap(update, max(20, console.width - 2), subsequent_indent="  "):
             console.print(f"  {text}", soft_wrap=True)
+    elif not config.scoring.final_programs:
+        console.print("\nscoring.final_programs is 0, so no program was measured on fresh seeds.")
     else:
         console.print("\nNo new program passed all hurdles; search for longer.")
     console.print("\nNext:")
-    for command in NEXT if found else NEXT[-1:]:
-        console.print(f"  evosearch {command.format(result.directory)}", soft_wrap=True)
+    for command in _next(result.directory, bool(found)):
+        console.print(f"  {command}", soft_wrap=True)
+
+
+def _next(directory: Path, found: bool) -> list[str]:
+    """What to type next."""
+    best = shell.program(directory, "best")
+    use = [f"evosearch inspect {best}", f"evosearch export {best} -o best.py", shell.command("report", directory)]
+    return [*(use if found else []), shell.command("resume", directory, "--budget", "+10m")]
 
 
 def _fitting(console: Console, lines: list[Line], tasks: tuple[str, ...]) -> tuple[Table, bool]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from evosearch import arguments
 from evosearch.config import ConfigError
+from evosearch.console import printer
 from evosearch.files import write
 from evosearch.meter import Meter
 from evosearch.mistakes import StoreError
@@ -26,7 +24,7 @@ NAME = "report.html"
 def report(args: argparse.Namespace) -> None:
     """Write the report of a run; where trainings are asked for, with progress."""
     began = time.monotonic()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = printer()
     directory = Path(args.directory)
     if not directory.is_dir():
         raise StoreError(f"there is no run directory {directory}; `evosearch run --out {directory}` would begin one.")
@@ -38,7 +36,7 @@ def report(args: argparse.Namespace) -> None:
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}.") from error
     size = len(text.encode()) / 1000
-    console.print(f"Wrote {path} ({size:,.0f} kB, {time.monotonic() - began:.0f} s).", soft_wrap=True, markup=False)
+    console.print(f"Wrote {path} ({size:,.0f} kB, {time.monotonic() - began:.0f} s).", soft_wrap=True)
 
 
 def made(directory: Path, quick: bool, meter: Meter) -> str:

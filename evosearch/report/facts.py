@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evosearch import control, ledger, lineage, told, validation
+from evosearch import control, ledger, lineage, shell, told, validation
 from evosearch.config import Config
 from evosearch.directory import reopen
 from evosearch.final import Line
@@ -74,11 +73,11 @@ class Facts:
 
     def command(self, name: str, *rest: str) -> str:
         """A command on this run, as a shell takes it."""
-        return shlex.join(["evosearch", name, str(self.path), *rest])
+        return shell.command(name, self.path, *rest)
 
     def program(self, which: str | int) -> str:
         """How the command line calls a program of this run."""
-        return shlex.quote(f"{self.path}:{which}")
+        return shell.program(self.path, which)
 
 
 def gather(path: Path, say: Callable[[str], None]) -> Facts:

@@ -31,6 +31,8 @@ def verdict(facts: Facts) -> tuple[str, list[Child]]:
     if best is not None and best.known.number >= 0:
         score = signed(best.known.score)
         said = "No verdict yet: the search goes on, or was ended before its last table."
+        if facts.lines and not facts.config.scoring.final_programs:
+            said = "No verdict: scoring.final_programs is 0, so no program was measured on fresh seeds."
         flattered = "a figure that flatters it, because it was chosen by these seeds"
         return "open", [said, f"{best.known.name.capitalize()} is believed best, with {score}, {flattered}."]
     if course.generated:

@@ -160,6 +160,7 @@ def test_settings_stand_over_a_configuration(tmp_path):
         ({"language": {"only": ["sgin"]}}, "no primitive 'sgin'"),
         ({"workers": 0}, "positive number"),
         ({"device": "cuda:99"}, "use --device cpu"),
+        ({"callbacks": print}, "callbacks is a list of functions of a Moment, not <built-in"),
         ({"callbacks": [3]}, "a callback is a function of a Moment, and 3 is none"),
         ({"callbacks": [TensorBoard]}, "is none"),
     ],

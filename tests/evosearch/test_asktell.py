@@ -17,6 +17,7 @@ from evosearch.cli import main
 from evosearch.config import ConfigError
 from evosearch.directory import reopen
 from evosearch.mistakes import StoreError
+from evosearch.tables import search_facts
 from primitives.text import parse
 
 SMALL = {"evolution": {"population": 20, "block": 8, "tournament": 4}, "seed": 3}
@@ -89,6 +90,11 @@ def failing_after(calls: int, error: BaseException | type[BaseException]) -> Any
         return breed(*args, **values)
 
     return function
+
+
+def test_a_comparison_of_loops_names_no_tasks(tmp_path: Path) -> None:
+    with begun(tmp_path / "loop"):
+        assert search_facts(tmp_path / "loop").tasks == ("told",)
 
 
 def test_a_loop_may_change_its_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,17 @@ def test_other_wrong_inputs(here, capsys, arguments, says):
     assert len(errors.splitlines()) == 1
 
 
+def test_bytes_that_are_no_text_are_refused(here, capsys):
+    assert main(["status", "bad\udcff"]) == 2
+    assert capsys.readouterr().err == "evosearch: 'bad\\udcff' is no text in UTF-8; rename what it names.\n"
+
+
+def test_a_closed_standard_output(here):
+    command = f"{sys.executable} -m evosearch.cli inspect sgd >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_run_that_is_complete_says_how_to_extend_it(here, capsys):
     search(here / "run")
     assert "--programs +N" in refused(["resume", "run"], capsys, here)

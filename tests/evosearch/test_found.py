@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
+import shlex
 import shutil
 from datetime import date
 
@@ -49,6 +50,26 @@ def exported(spec, folder) -> str:
 
 def test_texts_of_the_front_have_names_of_their_own(front):
     assert all(row["text"].startswith(f"def {named(int(row['number']))}(w, g") for row in front)
+
+
+def test_what_is_lost_is_written_again_by_the_command_that_is_named(run, tmp_path, capsys):
+    """Of a complete run, too, and where its directory must be quoted."""
+    place = tmp_path / "a run"
+    shutil.copytree(run, place)
+    (place / "best.opt").unlink()
+    assert main(["inspect", f"{place}:best"]) == 2
+    command = f"evosearch resume '{place}' --programs +0"
+    assert capsys.readouterr().err.endswith(f"(yet, or any more); `{command}` writes it again.\n")
+    assert main(shlex.split(command)[1:]) == 0
+    assert (place / "best.opt").read_bytes() == (run / "best.opt").read_bytes()
+
+
+def test_a_front_that_a_spreadsheet_has_saved(run, tmp_path):
+    place = tmp_path / "run"
+    shutil.copytree(run, place)
+    text = (place / "front.csv").read_text(encoding="utf-8")
+    (place / "front.csv").write_text(text, encoding="utf-8-sig")
+    assert resolve(f"{place}:front[0]") == resolve(f"{run}:front[0]")
 
 
 def test_names_and_rates_of_the_front_and_of_a_number(run, front):

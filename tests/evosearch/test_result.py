@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -35,15 +36,16 @@ def line(name: str, score: float, found: float | None) -> Line:
     return Line(name, score, 0.029, losses, rates, 17, 2, 17.2, found, LONG)
 
 
-def shown(width: int, *lines: Line, **console: bool) -> str:
+def shown(width: int, *lines: Line, config: Config | None = None, **console: bool) -> str:
     file = io.StringIO()
-    show_result(Console(file=file, width=width, highlight=False, markup=False, **console), found(*lines), Config())
+    page = Console(file=file, width=width, highlight=False, markup=False, **console)
+    show_result(page, found(*lines), config or Config())
     return file.getvalue()
 
 
 def found(*lines: Line) -> SimpleNamespace:
     tally = SimpleNamespace(generated=1024, trained=367)
-    result = SimpleNamespace(directory="runs/a", lines=[line("nadamw, tuned", 0, None), *lines])
+    result = SimpleNamespace(directory=Path("runs/a"), lines=[line("nadamw, tuned", 0, None), *lines])
     result.search = SimpleNamespace(tally=tally)
     return result
 
@@ -74,6 +76,13 @@ def test_what_to_type_next_is_never_broken_and_suits_what_was_found():
     assert "No new program passed" in none
     assert "export" not in none
     assert "  evosearch resume runs/a --budget +10m\n" in none
+
+
+def test_without_programs_in_the_last_table_nothing_is_said_of_hurdles():
+    config = Config()
+    none = shown(80, config=dataclasses.replace(config, scoring=dataclasses.replace(config.scoring, final_programs=0)))
+    assert "scoring.final_programs is 0, so no program was measured on fresh seeds" in none
+    assert "hurdles" not in none
 
 
 def test_an_update_has_no_brackets_around_all_of_it():

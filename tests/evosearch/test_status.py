@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -22,6 +23,7 @@ from evosearch.live.look import Looking, Seen
 from evosearch.live.view import Course, Explained, front, member
 from evosearch.meter import Heeding
 from evosearch.search import Search
+from evosearch.store import Store
 from evosearch.workers import open_workers
 from tests.evosearch import terminal
 from tests.evosearch.siege import CHEAP
@@ -245,6 +247,14 @@ def test_a_request_is_heeded_before_each_job(tmp_path):
     assert not (tmp_path / "stop").exists()
     stopping.check()
     workers.close()
+
+
+def test_the_chart_ends_where_the_search_does(finished):
+    """Also in the middle of a block."""
+    looking = Looking(finished.directory)
+    with mock.patch.object(Store, "count", return_value=90):
+        curve = looking.look().view.curve
+    assert max(moment[0] for moment in curve) <= 90
 
 
 @pytest.mark.parametrize(
