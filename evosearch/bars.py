@@ -16,7 +16,7 @@ import proxies
 from evosearch import arguments, directory
 from evosearch.baseline import FOLDER, NAMES, SETS, bar, path_of, read, stored, to_record
 from evosearch.config import Config, ConfigError
-from evosearch.console import printer
+from evosearch.console import fitted, printer
 from evosearch.measure import rate
 from evosearch.run import Prologue
 from evosearch.tuning import tune
@@ -49,7 +49,7 @@ def show(console: Console, folder: Path = FOLDER) -> None:
             f"{best.warmup:.2g}", rates,
         )  # fmt: skip
         processors.add(record["machine"].get("processor", "an unknown processor"))
-    console.print(table)
+    console.print(fitted(console, table, ("rates", "warm-up", "lion", "bar"), wraps=True))
     if spent:
         console.print(
             "\nValidation losses are geometric means; warm-up and learning rates are the bar's. A row took "

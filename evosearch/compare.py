@@ -17,7 +17,7 @@ import proxies
 from evosearch import arguments, directory, pictures, tables
 from evosearch.cautions import cautions
 from evosearch.config import ConfigError
-from evosearch.console import printer
+from evosearch.console import fitted, printer
 from evosearch.contest import COMPARISONS, MOST_REPLICATES, Entrant, Results, contest
 from evosearch.machine import this_machine
 from evosearch.meter import Counted, Meter
@@ -153,9 +153,9 @@ def _measured(entrants: list[Entrant], tasks: tuple[str, ...], args: argparse.Na
 
 def _print(console: Console, results: Results, found: tuple[Verdict, ...], sentences: Sequence[str]) -> None:
     console.print(f"\nGain over {results.names[0]}: {PRIMARY}; positive is better.\n", soft_wrap=True, markup=False)
-    console.print(tables.verdicts(results, found))
+    console.print(fitted(console, tables.verdicts(results, found), tables.SPARED))
     console.print()
-    console.print(tables.by_task(results, found))
+    console.print(fitted(console, tables.by_task(results, found), tables.SPARED))
     console.print(f"\n{results.trainings:,} trainings. What to keep in mind:")
     for sentence in sentences:
         console.print(f"- {sentence}", soft_wrap=True, markup=False)

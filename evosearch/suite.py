@@ -11,7 +11,7 @@ from rich.table import Table
 
 import proxies
 from evosearch import arguments
-from evosearch.console import printer
+from evosearch.console import fitted, printer
 from proxies.proxy import Proxy
 
 TIERS = {
@@ -70,4 +70,4 @@ def list_proxies(args: argparse.Namespace) -> None:
         for line in some:
             numbers = f"{line.parameters:,}", f"{line.steps:,}", str(line.batch), f"{line.milliseconds:g}"
             table.add_row(f"  {proxies.shown(line.name)}", *numbers, line.summary)
-    console.print(table)
+    console.print(fitted(console, table, ("batch", "steps", "parameters", "ms a training"), wraps=True))

@@ -19,6 +19,7 @@ from evosearch.verdicts import Verdict
 from proxies import shown as short
 
 FRONT = 3  # programs of a front that are shown
+SPARED = ("µs a step", "rate, median", "steps to target", "test loss", "P(improvement)")  # first what says least
 
 
 @dataclass(frozen=True)

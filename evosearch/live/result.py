@@ -12,6 +12,7 @@ from rich.table import Table
 
 from evosearch import shell
 from evosearch.config import Config
+from evosearch.console import UNBOUNDED
 from evosearch.live.screen import COLUMNS
 from evosearch.live.text import update_text
 from proxies import shown
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 SPARED = ("cost", "lr", "states", TASKS, "in\nsearch", "length")  # what is left out first where there is no room
-UNBOUNDED = 10_000  # columns
 
 
 def show_result(console: Console, result: Result, config: Config) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from evosearch.cli import main
+from evosearch.console import fitted
+from evosearch.tables import SPARED
 from primitives.recommended import RECOMMENDED
 from primitives.reference import known
 from primitives.schedules import SCHEDULES
@@ -245,3 +250,14 @@ def test_an_unknown_primitive_to_insert_says_so_too(tmp_path, capsys, monkeypatc
         errors
         == "evosearch: there is no primitive 'quite_mine'; one of your own needs its file, by --primitives FILE.\n"
     )
+
+
+@pytest.mark.parametrize("width", [44, 60, 80, 120])
+def test_no_word_of_a_comparison_is_broken(width):
+    console = Console(file=io.StringIO(), width=width)
+    table = Table("program", "gain [95 %]", "verdict", "µs a step", box=None, pad_edge=False)
+    table.add_row("adam", "-0.277 [-1.766, +1.212]", "undecided", "29.6")
+    console.print(fitted(console, table, SPARED))
+    for word in ("program", "adam", "-0.277 [-1.766, +1.212]", "undecided"):
+        assert word in console.file.getvalue()
+    assert ("29.6" in console.file.getvalue()) == (width > 50)
