@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import sys
 import traceback
 import warnings
@@ -67,6 +68,8 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
     if not isinstance(proxy, Proxy):
         kind = type(proxy).__name__
         raise TaskError(f"{function} returns a value of type {kind}, not a Proxy; see from_module.")
+    for fault in _faults(proxy):
+        raise TaskError(f"{function} {fault}.")
     proxy = replace(proxy, name=name)
     with (
         _blamed(path, f"{function.removeprefix(str(path))} cannot be trained"),
@@ -87,6 +90,15 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
             f"and its ceiling {proxy.ceiling:g}; a ceiling is two to three times the loss at the start."
         )
     return proxy
+
+
+def _faults(proxy: Proxy) -> Iterator[str]:
+    """What no training could be made of or compared by, each as a sentence that lacks its subject."""
+    if not 0 < proxy.floor < proxy.ceiling < math.inf:
+        yield (
+            f"has the floor {proxy.floor:g} and the ceiling {proxy.ceiling:g}; losses are compared by their logarithm, "
+            "so 0 < floor < ceiling, and a loss that may be 0 or less wants a constant added"
+        )
 
 
 def _try(proxy: Proxy) -> float:

@@ -87,6 +87,18 @@ MISTAKES = {
         "def proxy():\n    return from_module('t', module, points, ceiling=0.1)\n",
         r"starts at a loss of \d\.\d+, which is not between its floor 0.001 and its ceiling 0.1",
     ),
+    "floor of 0": (
+        "def proxy():\n    return from_module('t', module, points, floor=0.0)\n",
+        r":proxy has the floor 0 and the ceiling 10; losses are compared by their logarithm, .* constant added\.$",
+    ),
+    "floor below 0": (
+        "def proxy():\n    return from_module('t', module, points, floor=-5.0)\n",
+        r":proxy has the floor -5 and",
+    ),
+    "no ceiling": (
+        "def proxy():\n    return from_module('t', module, points, ceiling=float('inf'))\n",
+        r":proxy has the floor 0.001 and the ceiling inf",
+    ),
 }
 
 
