@@ -22,7 +22,7 @@ from proxies import GROUP
 from proxies.data import Split
 from proxies.manifest import sealed
 from proxies.places import Place, TaskError
-from proxies.proxy import Buffers, Proxy
+from proxies.proxy import ROLES, Buffers, Proxy
 from proxies.train import fill
 
 
@@ -68,7 +68,7 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
     if not isinstance(proxy, Proxy):
         kind = type(proxy).__name__
         raise TaskError(f"{function} returns a value of type {kind}, not a Proxy; see from_module.")
-    for fault in _faults(proxy):
+    for fault in _of_record(proxy):
         raise TaskError(f"{function} {fault}.")
     proxy = replace(proxy, name=name)
     with (
@@ -76,7 +76,7 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
         warnings.catch_warnings(record=True) as given,
     ):
         warnings.simplefilter("always")
-        loss = _try(proxy)
+        losses = _try(proxy)
     for warning in given:  # of what was tried in vain too, had it failed
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if shared := sorted(sealed() & set(proxy.data().sources)):
@@ -84,32 +84,52 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
             f"{function} has rows of a held-out task ({', '.join(shared)}), which nothing else may open; "
             "take other data."
         )
-    if not proxy.floor < loss < proxy.ceiling:
-        raise TaskError(
-            f"{function} starts at a loss of {loss:.3g}, which is not between its floor {proxy.floor:g} "
-            f"and its ceiling {proxy.ceiling:g}; a ceiling is two to three times the loss at the start."
-        )
+    for fault in _of_start(proxy, *losses):
+        raise TaskError(f"{function} {fault}.")
     return proxy
 
 
-def _faults(proxy: Proxy) -> Iterator[str]:
-    """What no training could be made of or compared by, each as a sentence that lacks its subject."""
+def _of_record(proxy: Proxy) -> Iterator[str]:
+    """What no training could be made of or compared by, each as a sentence without its subject."""
     if not 0 < proxy.floor < proxy.ceiling < math.inf:
         yield (
             f"has the floor {proxy.floor:g} and the ceiling {proxy.ceiling:g}; losses are compared by their logarithm, "
             "so 0 < floor < ceiling, and a loss that may be 0 or less wants a constant added"
         )
+    if proxy.steps < 1 or proxy.batch < 1:
+        yield f"has {proxy.steps} steps of {proxy.batch} rows; a training has at least one step, and a step one row"
+    if not 0 <= proxy.warmup <= 1:
+        yield f"has the warm-up {proxy.warmup:g}, which is a part of the steps between 0 and 1"
+    roles, shapes = proxy.layout.roles, proxy.layout.shapes
+    if not shapes:
+        yield "has no parameters to train"
+    if len(roles) != len(shapes) or not set(roles) <= set(ROLES):
+        yield (
+            f"has the roles {', '.join(roles)} for {len(shapes)} parameters; each has one role, "
+            f"{', '.join(ROLES[:-1])} or {ROLES[-1]}"
+        )
 
 
-def _try(proxy: Proxy) -> float:
-    """The validation loss of one replica at its start, having taken a gradient too."""
+def _of_start(proxy: Proxy, validation: float, training: float) -> Iterator[str]:
+    """What is wrong with the losses at the start, likewise."""
+    if not math.isfinite(training):
+        yield f"has a training loss of {training:g} at the start; it must be a number"
+    if not proxy.floor < validation < proxy.ceiling:
+        yield (
+            f"starts at a loss of {validation:.3g}, which is not between its floor {proxy.floor:g} "
+            f"and its ceiling {proxy.ceiling:g}; a ceiling is two to three times the loss at the start"
+        )
+
+
+def _try(proxy: Proxy) -> tuple[float, float]:
+    """The validation loss of one replica at its start, and its training loss, with a gradient."""
     if not isinstance(proxy.data(), Split):
         raise TypeError("the data function returns neither a Split nor arrays")
     buffers = Buffers(proxy.layout, 1)
     fill(buffers, proxy, [0])
     model = proxy.model(buffers, [0])
-    model.loss_and_grad(1)
-    return float(model.loss_on("validation")[0])
+    training = float(model.loss_and_grad(1)[0])
+    return float(model.loss_on("validation")[0]), training
 
 
 @cache

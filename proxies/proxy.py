@@ -13,6 +13,7 @@ from torch import Tensor
 
 from proxies.data import Split
 
+ROLES = ("hidden", "embedding", "head", "vector")
 ALIGN = 64  # bytes: every segment starts on a cache line
 
 
@@ -22,7 +23,7 @@ class Layout:
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
-    roles: tuple[str, ...]  # "hidden", "embedding", "head" or "vector"
+    roles: tuple[str, ...]  # of ROLES
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -99,6 +99,35 @@ MISTAKES = {
         "def proxy():\n    return from_module('t', module, points, ceiling=float('inf'))\n",
         r":proxy has the floor 0.001 and the ceiling inf",
     ),
+    "no steps": (
+        "def proxy():\n    return from_module('t', module, points, steps=0)\n",
+        r":proxy has 0 steps of 32 rows; a training has at least one step, and a step one row\.$",
+    ),
+    "empty batch": (
+        "def proxy():\n    return from_module('t', module, points, batch=0)\n",
+        r":proxy has 100 steps of 0 rows",
+    ),
+    "warm-up": (
+        "def proxy():\n    return from_module('t', module, points, warmup=2.0)\n",
+        r":proxy has the warm-up 2, which is a part of the steps between 0 and 1\.$",
+    ),
+    "number of roles": (
+        "def proxy():\n    return from_module('t', module, points, roles=('hidden',))\n",
+        r":proxy has the roles hidden for 2 parameters; each has one role, hidden, embedding, head or vector\.$",
+    ),
+    "unknown role": (
+        "def proxy():\n    return from_module('t', module, points, roles=('hidden', 'bias'))\n",
+        r":proxy has the roles hidden, bias for 2 parameters",
+    ),
+    "no parameters": (
+        "def proxy():\n    return from_module('t', nn.Identity, points)\n",
+        r":proxy has no parameters to train\.$",
+    ),
+    "training loss": (
+        "def bad():\n    x, y = points()\n    return Split((x * np.nan, y), (x, y), (x, y), ())\n"
+        "from proxies.data import Split\ndef proxy():\n    return from_module('t', module, bad)\n",
+        r":proxy has a training loss of nan at the start; it must be a number\.$",
+    ),
 }
 
 
