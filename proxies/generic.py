@@ -157,8 +157,10 @@ def from_module(
     """A plain torch module and its data (inputs first, targets last) as a proxy.
 
     `data` gives a Split, or the arrays alone, which are then divided (see proxies.data.split_rows); it is called once.
-    Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time. `batching` is one of
-    proxies.batches.BATCHINGS; inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
+    Replicas run through torch.func.vmap; a module that it cannot take runs one replica at a time. It stays in training
+    mode on held rows too (BatchNorm takes their own means: running ones would mix replicas), and nothing in it may be
+    random, such as Dropout: equal weights must have equal losses. `batching` is one of proxies.batches.BATCHINGS;
+    inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
     `microseconds` is a guess for small modules; it says what trainings cost and changes nothing else.
     """
     module = make_module()

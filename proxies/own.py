@@ -77,8 +77,6 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
     ):
         warnings.simplefilter("always")
         losses = _try(proxy)
-    for warning in given:  # of what was tried in vain too, had it failed
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if shared := sorted(sealed() & set(proxy.data().sources)):
         raise TaskError(
             f"{function} has rows of a held-out task ({', '.join(shared)}), which nothing else may open; "
@@ -86,6 +84,8 @@ def _tried(make: Callable[[], Any], path: Path, name: str) -> Proxy:
         )
     for fault in _of_start(proxy, *losses):
         raise TaskError(f"{function} {fault}.")
+    for warning in given:  # only of a task that can be had
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return proxy
 
 
@@ -110,10 +110,12 @@ def _of_record(proxy: Proxy) -> Iterator[str]:
         )
 
 
-def _of_start(proxy: Proxy, validation: float, training: float) -> Iterator[str]:
+def _of_start(proxy: Proxy, validation: float, training: float, again: float) -> Iterator[str]:
     """What is wrong with the losses at the start, likewise."""
     if not math.isfinite(training):
         yield f"has a training loss of {training:g} at the start; it must be a number"
+    elif training != again:
+        yield "has a loss that is random at every call, so no program could be told from another; take Dropout out"
     if not proxy.floor < validation < proxy.ceiling:
         yield (
             f"starts at a loss of {validation:.3g}, which is not between its floor {proxy.floor:g} "
@@ -121,15 +123,15 @@ def _of_start(proxy: Proxy, validation: float, training: float) -> Iterator[str]
         )
 
 
-def _try(proxy: Proxy) -> tuple[float, float]:
-    """The validation loss of one replica at its start, and its training loss, with a gradient."""
+def _try(proxy: Proxy) -> tuple[float, float, float]:
+    """The validation loss of one replica at its start, and its training loss, with a gradient, twice."""
     if not isinstance(proxy.data(), Split):
         raise TypeError("the data function returns neither a Split nor arrays")
     buffers = Buffers(proxy.layout, 1)
     fill(buffers, proxy, [0])
     model = proxy.model(buffers, [0])
-    training = float(model.loss_and_grad(1)[0])
-    return float(model.loss_on("validation")[0]), training
+    training, again = (float(model.loss_and_grad(1)[0]) for _ in range(2))
+    return float(model.loss_on("validation")[0]), training, again
 
 
 @cache

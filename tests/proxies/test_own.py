@@ -128,6 +128,11 @@ MISTAKES = {
         "from proxies.data import Split\ndef proxy():\n    return from_module('t', module, bad)\n",
         r":proxy has a training loss of nan at the start; it must be a number\.$",
     ),
+    "random numbers": (
+        "def drop():\n    return nn.Sequential(nn.Dropout(0.5), module())\n"
+        "def proxy():\n    return from_module('t', drop, points)\n",
+        r":proxy has a loss that is random at every call, .*; take Dropout out\.$",
+    ),
 }
 
 
