@@ -123,9 +123,9 @@ def generic_model(
 
 
 def roles_of(module: nn.Module) -> tuple[str, ...]:
-    """A guess at the role of each parameter: nn.Embedding, vectors, the last matrix as head, the rest hidden."""
+    """A guess at the role of what is trained: nn.Embedding, vectors, the last matrix as head, the rest hidden."""
     embeddings = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
-    named = list(module.named_parameters())
+    named = list(_trained(module).items())
     matrices = [name for name, value in named if value.dim() > 1 and name not in embeddings]
 
     def role(name: str, value: Tensor) -> str:
@@ -161,17 +161,17 @@ def from_module(
     mode on held rows too (BatchNorm takes their own means: running ones would mix replicas), and nothing in it may be
     random, such as Dropout: equal weights must have equal losses. `batching` is one of proxies.batches.BATCHINGS;
     inputs are decorrelated by `data=partial(proxies.data.decorrelated, data)`.
+    Parameters with `requires_grad` False are not trained: they and other tensors of the module are those of one call of
+    `make_module`, with torch's seed 0, for all seeds.
     `microseconds` is a guess for small modules; it says what trainings cost and changes nothing else.
     """
-    module = make_module()
+    module = _seeded(make_module, 0)
     rows = _once(data, name)
     feed = Feed(steps, batch, batching).checked(rows)
-    named = dict(module.named_parameters())
+    named = _trained(module)
 
     def init(seed: int) -> list[Tensor]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return [value.detach().double() for value in make_module().parameters()]
+        return [value.detach().double() for value in _trained(_seeded(make_module, seed)).values()]
 
     return Proxy(
         name=name,
@@ -201,14 +201,31 @@ def _once(data: Callable[[], Split | tuple[ArrayLike, ...]], source: str) -> Cal
     return rows
 
 
+def _seeded(make_module: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A module with the initial weights of a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make_module()
+
+
+def _trained(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters that are not frozen, by name."""
+    return {name: value for name, value in module.named_parameters() if value.requires_grad}
+
+
 def _shape(value: Tensor) -> tuple[int, ...]:
     return tuple(value.shape)
 
 
 def _module_loss(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> BatchedLoss:
     """The loss of a module with a leading replica dimension."""
-    names = [name for name, _ in module.named_parameters()]
+    names = list(_trained(module))
     loops = False
+
+    @cache  # a CUDA graph may not move them
+    def frozen(dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+        fixed = {name: value for name, value in module.named_parameters() if not value.requires_grad}
+        return {name: value.detach().to(device, dtype) for name, value in fixed.items()}
 
     def one(params: Mapping[str, Tensor], examples: Sequence[Tensor]) -> Tensor:
         return loss(functional_call(module, dict(params), tuple(examples[:-1])), examples[-1])
@@ -216,6 +233,8 @@ def _module_loss(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) ->
     def batched(params: Sequence[Tensor], examples: Sequence[Tensor]) -> Tensor:
         nonlocal loops
         named = dict(zip(names, params, strict=True))
+        for name, value in frozen(params[0].dtype, params[0].device).items():
+            named[name] = value.expand(len(params[0]), *value.shape)  # one for each replica: the same kernels as alone
         if not loops:
             try:
                 losses: Tensor = vmap(one)(named, tuple(examples))

@@ -34,9 +34,16 @@ def make_mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(64, 33), nn.Tanh(), nn.Linear(33, 10))
 
 
+def make_frozen() -> nn.Module:
+    module = make_mlp()
+    next(module.children()).requires_grad_(False)
+    return module
+
+
 VARIANTS: dict[str, Callable[[], Proxy]] = {
     "relu": lambda: perceptron("relu", (24, 20), "relu", steps=20),
     "module": lambda: from_module("module", make_mlp, digits, steps=20),
+    "frozen": lambda: from_module("frozen", make_frozen, digits, steps=20),
     "deep": lambda: perceptron("deep", (16, 16, 16), "tanh", steps=20, batch=20),
     "own": lambda: proxies.get(str(OWN)),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +88,30 @@ def test_roles_of_a_module() -> None:
 
     roles = from_module("module", make, digits).layout.roles
     assert roles == ("embedding", "hidden", "vector", "vector", "vector", "head")
+
+
+@pytest.mark.filterwarnings("ignore:.*runs one replica at a time")
+@pytest.mark.parametrize("make", [make_mlp, Odd])
+def test_frozen_parameters_are_not_trained(make: Callable[[], nn.Module]) -> None:
+    """They keep the same values for all seeds and in any process: those of torch's seed 0."""
+
+    def head_only() -> nn.Module:
+        module = make()
+        first, *_ = (part for part in module.modules() if isinstance(part, nn.Linear))
+        first.requires_grad_(False)
+        return module
+
+    proxy = from_module("frozen", head_only, digits)
+    assert proxy.layout.shapes == ((10, 32), (10,))
+    assert proxy.layout.roles == ("head", "vector")
+    buffers = Buffers(proxy.layout, 2, torch.float64)
+    fill(buffers, proxy, [1, 2])
+    model = proxy.model(buffers, [1, 2])
+    model.loss_and_grad(1)
+    torch.manual_seed(0)
+    hidden = nn.Sequential(*list(make_mlp())[:2]).double()
+    x, y = map(torch.tensor, digits().validation)
+    heads = zip(*buffers.views(buffers.weights), strict=True)
+    wanted = [nn.functional.cross_entropy(hidden(x) @ weight.T + bias, y) for weight, bias in heads]
+    torch.testing.assert_close(model.loss_on("validation"), torch.stack(wanted), rtol=1e-12, atol=0)
+    assert buffers.grads.any()
