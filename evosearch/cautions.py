@@ -19,17 +19,18 @@ MANY_SEEDS = 2000  # more than anybody would pay for
 
 def cautions(results: Results, found: tuple[Verdict, ...], trials: int) -> list[str]:
     """The sentences, what matters most first."""
-    sentences = [*_undecided(found), *_fragile(found), *_capped(found), *_failures(results), *_edges(results)]
+    undecided = _undecided(found, seeds=results.test.shape[2])
+    sentences = [*undecided, *_fragile(found), *_capped(found), *_failures(results), *_edges(results)]
     return [*sentences, *_scope(results), _budget(results, trials)]
 
 
-def _undecided(found: tuple[Verdict, ...]) -> Iterator[str]:
+def _undecided(found: tuple[Verdict, ...], seeds: int) -> Iterator[str]:
     for v in found:
         if v.verdict != "undecided":
             continue
         text = f"{v.name} is undecided: its gain may be anything from {v.gain.low:+.3f} to {v.gain.high:+.3f}"
-        if v.needed <= MANY_SEEDS:
-            yield f"{text}; if it is {v.gain.mean:+.3f} as observed, about --seeds {v.needed:.0f} would show it."
+        if (more := max(v.needed, seeds + 1)) <= MANY_SEEDS:  # the count is rough, and as many did not show it
+            yield f"{text}; if it is {v.gain.mean:+.3f} as observed, about --seeds {more:.0f} would show it."
         else:
             yield f"{text}; what was observed is too small to be shown by less than {MANY_SEEDS:,} seeds."
 

@@ -121,8 +121,9 @@ def replicates_needed(values: Array, level: float = LEVEL, power: float = POWER)
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     if mean == 0:
         return math.inf
-    quantiles = float(ndtri((1 + level) / 2) + ndtri(power))
-    return max(3.0, math.ceil((quantiles * spread / mean) ** 2 + 2))  # 2: for Student in place of the normal
+    outer = float(ndtri((1 + level) / 2))
+    normal = ((outer + float(ndtri(power))) * spread / mean) ** 2
+    return max(3.0, math.ceil(normal + outer**2 / 2))  # the last term: for Student in place of the normal
 
 
 def steps_to_target(steps: Array) -> float:

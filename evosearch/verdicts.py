@@ -48,7 +48,7 @@ class Verdict:
     improvement_interval: tuple[float, float]
     by_task: tuple[OnTask, ...]
     without: Mapping[str, Estimate]  # the primary metric with each task left out; empty for one task
-    needed: float  # replicates that would about show the gain, were it real
+    needed: float  # replicates that would about show the gain among as many programs, were it real
     steps: float  # geometric mean over tasks of steps to the target over the first's; inf where one is
     seconds: float  # of a step over the first's, geometric mean over tasks
 
@@ -80,7 +80,7 @@ def verdicts(results: Results, level: float = LEVEL, draws: int = DRAWS) -> tupl
                 improvement_interval=statistics.bootstrap(statistics.improvement, own, first, level=level, draws=draws),
                 by_task=tuple(OnTask(task, e, p, word(e, p, level), ratio) for task, e, p, ratio in rows),
                 without=_without(results.tasks, gains[i + 1], level),
-                needed=statistics.replicates_needed(values, level),
+                needed=statistics.replicates_needed(values, together),
                 steps=float(np.exp(np.log(steps[i + 1]).mean())),
                 seconds=float(np.exp(np.log(results.seconds[i + 1] / results.seconds[0]).mean())),
             )

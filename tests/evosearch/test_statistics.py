@@ -95,10 +95,11 @@ def test_a_performance_profile_by_hand() -> None:
     ]
 
 
-def test_as_many_replicates_as_are_needed_show_the_gain() -> None:
+@pytest.mark.parametrize("level", [0.95, 0.995])
+def test_as_many_replicates_as_are_needed_show_the_gain(level: float) -> None:
     rng = np.random.default_rng(5)
-    needed = int(statistics.replicates_needed(rng.normal(0.1, 0.2, 4000)))
-    shown = [statistics.student(rng.normal(0.1, 0.2, needed)).p < 0.05 for _ in range(2000)]
+    needed = int(statistics.replicates_needed(np.tile([0.1 - 0.2, 0.1 + 0.2], 2000), level))
+    shown = [statistics.student(rng.normal(0.1, 0.2, needed)).p < 1 - level for _ in range(2000)]
     assert 0.75 < np.mean(shown) < 0.85
     assert statistics.replicates_needed(np.array([-1.0, 1.0])) == math.inf
 

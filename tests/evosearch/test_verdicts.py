@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -86,6 +87,23 @@ def test_more_programs_ask_for_more() -> None:
     assert among.gain == alone.gain
     assert among.adjusted > alone.adjusted
     assert among.simultaneous[0] < alone.simultaneous[0]
+    assert among.needed > alone.needed
+
+
+@pytest.mark.parametrize("entrants", [2, 8])
+def test_more_seeds_than_were_spent_are_asked_for(entrants: int) -> None:
+    steady = np.array([1.0, -1.0] * 5) / 10
+    told = []
+    for t in np.linspace(1.0, 3.4, 13):  # Student's, of ten replicates
+        gains = np.zeros((entrants, 1, 10))
+        gains[1:] = steady + t * steady.std(ddof=1) / 10**0.5
+        made = results(np.exp(-gains))
+        [found, *_] = verdicts(made, draws=50)
+        if found.verdict == "undecided":
+            [said, *_] = cautions(made, (found,), 16)
+            told.append(int(re.findall(r"about --seeds (\d+) would", said)[0]))
+    assert len(told) == {2: 7, 8: 13}[entrants]
+    assert min(told) > 10
 
 
 def test_a_task_left_out_and_the_cap() -> None:
