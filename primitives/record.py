@@ -63,6 +63,8 @@ def _of_arguments(p: Primitive) -> Iterator[str]:
         yield f'the arguments of {p.name} are {" ".join(p.args)}; they are different words, as in "x y a:weight".'
     for role in sorted(set(p.roles) - set(ROLES)):
         yield f"{p.name} has an argument of the role '{role}'; roles are {', '.join(ROLES)}."
+    if p.commutative and (p.arity != 2 or p.form != "pointwise"):
+        yield f"{p.name} is marked commutative, which only a pointwise function of two arguments can be."
 
 
 def _of_expansion(p: Primitive) -> list[str]:
@@ -108,10 +110,10 @@ def _of_texts(p: Primitive) -> Iterator[str]:
 
 
 def _of_values(p: Primitive) -> list[str]:
-    """What it gives: a number for each element, by the meaning as by the kernel; and its degree."""
+    """What it gives: a number for each element, by the meaning as by the kernel; its symmetry and its degree."""
     try:
         with np.errstate(all="ignore"):
-            return [*_kernel_faults(p)] or [*_degree_faults(p)]
+            return [*_kernel_faults(p)] or [*_order_faults(p), *_degree_faults(p)]
     except Exception as error:
         return [f"{p.name} cannot be computed: {type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}."]
 
@@ -150,6 +152,14 @@ def difference(p: Primitive, what: str, args: list[Array], theirs: Any, truth: A
         i = int(np.argmax(wrong))
         where = ", ".join(f"{name} = {x[i]:g}" for name, x in zip(p.args, args, strict=True))
         yield f"at {where} {what} of {p.name} gives {theirs[i]:.9g} and its meaning {truth[i]:.9g}."
+
+
+def _order_faults(p: Primitive) -> Iterator[str]:
+    """What is marked commutative must be: simplifying sorts its arguments."""
+    if p.commutative:
+        x, y = points(p)
+        theirs, truth = in_numpy(p, [y, x]), in_numpy(p, [x, y])
+        yield from difference(p, "the other order of arguments (commutative=True)", [x, y], theirs, truth, CLOSE)
 
 
 def _degree_faults(p: Primitive) -> Iterator[str]:

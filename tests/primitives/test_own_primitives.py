@@ -72,6 +72,21 @@ def test_a_mistake_is_a_sentence_that_says_what_to_do(changes: dict[str, Any], s
     assert all(fault.endswith((".", "...")) and "\n" not in fault for fault in found)
 
 
+def halfway(name: str, right: float, **changes: Any) -> Primitive:
+    text = f"0.5*x + {right}*y"
+    return primitive(name, "x y", lambda f, x, y: 0.5 * x + right * y, text, torch=text, **changes)
+
+
+def test_what_is_marked_commutative_is() -> None:
+    assert faults(halfway("middle", 0.5, commutative=True), set(PRIMITIVES)) == []
+    assert faults(halfway("tilt", -1.0), set(PRIMITIVES)) == []
+    [fault] = faults(halfway("tilt", -1.0, commutative=True), set(PRIMITIVES))
+    assert "the other order of arguments (commutative=True) of tilt gives" in fault
+    for other in (softsign(commutative=True), composite("span", "x y", "abs(x - y)", commutative=True)):
+        [fault] = faults(other, set(PRIMITIVES))
+        assert fault.endswith("is marked commutative, which only a pointwise function of two arguments can be.")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -137,6 +137,9 @@ def test_commutative_primitives_are(p: Primitive) -> None:
         x, y = _random(1), _random(2)
         same = np.array_equal(in_numpy(p, [x, y]), in_numpy(p, [y, x]))
         assert same == (p.commutative or p.name == "equal")
+    if p.commutative and p.form == "pointwise":
+        x, y = np.array(list(product(SPECIAL, repeat=2))).T
+        np.testing.assert_array_equal(in_numpy(p, [x, y]), in_numpy(p, [y, x]))
 
 
 # --- kinds
