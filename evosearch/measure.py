@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from primitives.program import Program
 from primitives.text import parse
 from proxies.oracle import ModelOracle
 from proxies.proxy import Buffers, Proxy, Stepper
-from proxies.train import Outcome, train
+from proxies.train import CHECKS, Outcome, train
 
 Array = np.ndarray[Any, Any]
 CACHE_BYTES = 3_000_000  # of weights, gradients and two states of a batch: about the second cache of a core
@@ -127,11 +127,12 @@ def trained(
     grad_scale: float | None = None,
     test: bool = False,
     watch: Sequence[int] = (),
+    checks: Collection[int] = CHECKS,
     device: str = "cpu",
 ) -> Trained:
     """`measure` with a warm-up for each program, and with test losses and losses after the steps `watch` if asked.
 
-    `seeds` are the same for all programs, or each program's own, [programs, seeds].
+    `seeds` are the same for all programs, or each program's own, [programs, seeds]; `checks` as in train.
     """
     steps = proxy.steps if steps is None else steps
     warmups = [proxy.warmup] * len(texts) if warmups is None else warmups
@@ -144,7 +145,7 @@ def trained(
     room = (CACHE_BYTES if device == "cpu" else GPU_BYTES) // (16 * batch.elements(programs, proxy.layout.shapes))
     for some in _batches(programs, max(1, room // (shape[1] * shape[2] or 1)), device):
         each = [(programs[i], [rate(e) for e in exponents[i]], warmups[i]) for i in some]
-        outcome = _batch(each, proxy, own[some], steps, grad_scale, test, watch, device)
+        outcome = _batch(each, proxy, own[some], steps, grad_scale, test, watch, checks, device)
         found.validation[some] = _by_program(outcome.validation, shape[1], len(some))
         if outcome.test is not None:
             found.test[some] = _by_program(outcome.test, shape[1], len(some))
@@ -171,6 +172,7 @@ def _batch(
     grad_scale: float | None,
     test: bool,
     watch: Sequence[int],
+    checks: Collection[int],
     device: str,
 ) -> Outcome:
     """One training of (program, rates, warm-up) on seeds [programs, seeds]; those of a common seed are neighbours."""
@@ -185,8 +187,9 @@ def _batch(
 
     each = np.repeat(seeds.T, rates.shape[1]).tolist()
     return train(
-        proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, test=test, watch=watch, device=device
-    )
+        proxy, each, lrs, make, steps=steps, warmup=warmups, grad_scale=scale, checks=checks, test=test, watch=watch,
+        device=device,
+    )  # fmt: skip
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from evosearch.final import FRESH_SEED
 from evosearch.measure import trained
 from evosearch.trials import PILOT
 from primitives.reference import reference
-from primitives.text import parse
+from primitives.text import parse, show
+from proxies.train import Training
 from tests.evosearch.small import SMALL
 
 TASKS = ("digits", "least_squares")
@@ -177,6 +179,20 @@ def test_failed_trainings_count_as_the_ceiling() -> None:
     assert found.test[1] == pytest.approx(proxies.get("digits").ceiling)
     assert not found.failed[0].any()
     assert np.isinf(found.steps[1]).all()
+
+
+def test_all_steps_are_timed_of_a_program_that_fails_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    replicas: list[int] = []
+
+    def step(self: Training, *given: Any) -> Any:
+        replicas.append(len(self.seeds))
+        return one(self, *given)
+
+    one = Training.step
+    monkeypatch.setattr(Training, "step", step)
+    [seconds] = trainings.timings(None, ("digits", False), [show(BROKEN.program)])
+    assert replicas == [trainings.TIMED_REPLICAS] * trainings.TIMED_STEPS * trainings.TIMED_RUNS
+    assert seconds > 0
 
 
 def test_every_constant_is_tuned_where_asked() -> None:
