@@ -19,6 +19,7 @@ from evosearch.breed import own_files
 from evosearch.callbacks import Callback, Watch
 from evosearch.config import DEFAULT_BUDGET, Config, ConfigError, load
 from evosearch.console import printer
+from evosearch.files import is_control
 from evosearch.meter import Heeding
 from evosearch.mistakes import StoreError
 from evosearch.progress import Progress, show_result
@@ -46,6 +47,9 @@ def resume(args: argparse.Namespace) -> None:
     """Go on with a search."""
     began = time.monotonic()
     path = Path(args.directory)
+    if is_control(path):
+        again = command("validate", path.parent)
+        raise ConfigError(f"{path} is the control of a validation; `{again}` goes on with what was interrupted.")
     config, store = directory.reopen(path, drive=True)
     try:
         checks.check_tasks(config.proxies)
@@ -80,7 +84,7 @@ def extended(more: str | None, longer: str | None, path: Path, config: Config, d
         budget = 0.0
     if longer is not None:
         programs, budget = (programs if more else 0), arguments.seconds(longer.removeprefix("+"))
-    if more is None and longer is None and not budget and programs <= done:
+    if more is None and longer is None and 0 < programs <= done:
         raise ConfigError(f"{path} is complete with {done} candidates; extend it with --programs +N or --budget +TIME.")
     return programs, budget
 

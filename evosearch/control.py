@@ -9,12 +9,12 @@ from pathlib import Path
 from evosearch import directory
 from evosearch.archive import Archive
 from evosearch.config import Config, to_toml
+from evosearch.files import CONTROL
 from evosearch.score import Baseline
 from evosearch.search import Search
 from evosearch.store import Store
 from evosearch.workers import Workers
 
-NAME = "random"  # of its directory, in that of the run
 OTHER_SEEDS = 2**32  # added to the seed: else it would begin with the run's own candidates
 
 
@@ -42,7 +42,7 @@ def random_search(
     The workers' context is of `config`. Founders and tuned baselines are those of the run in `store`, whose bar this
     is: to tune them again would give the same.
     """
-    place = path / NAME
+    place = path / CONTROL
     place.mkdir(exist_ok=True)
     begun = (place / "store.sqlite").exists()
     own = Store(place / "store.sqlite", create=not begun, drive=begun)

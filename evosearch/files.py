@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 DRIVER = "driver.lock"  # of a run's directory
+STORE = "store.sqlite"
+CONTROL = "random"  # the directory of a validation's control, in that of the run
 PATIENCE = 3  # times that a lock is tried: whoever asks for its holder has it for a moment
 
 
@@ -89,6 +91,11 @@ def holder(path: Path) -> str:
 def driver(directory: Path) -> str:
     """The process that drives the search of a run directory; empty where none does."""
     return holder(directory / DRIVER)
+
+
+def is_control(directory: Path) -> bool:
+    """Whether it holds the random search of a validation, which only that goes on with and ends."""
+    return directory.name == CONTROL and (directory.parent / STORE).is_file()
 
 
 def _lock(file: int) -> None:

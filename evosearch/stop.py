@@ -8,11 +8,9 @@ from pathlib import Path
 
 from evosearch import stopping
 from evosearch.config import ConfigError
-from evosearch.files import driver
+from evosearch.files import STORE, driver, is_control
 from evosearch.mistakes import StoreError
 from evosearch.shell import command
-
-STORE = "store.sqlite"
 
 
 def stop(args: argparse.Namespace) -> None:
@@ -24,7 +22,7 @@ def stop(args: argparse.Namespace) -> None:
     if not who:
         print(f"No search is under way in {path}; nothing is to be stopped.")
         return
-    if path.name == "random" and (path.parent / STORE).is_file():
+    if is_control(path):
         raise ConfigError(f"{path} is the control of a validation, which {who} makes; end that one with Ctrl-C.")
     if _asks(path / STORE):
         raise ConfigError(f"{path} is an ask/tell loop, which {who} drives; end that process: what was told is kept.")

@@ -17,6 +17,7 @@ from evosearch.config import Config, ConfigError
 from evosearch.console import printer
 from evosearch.contenders import archive_of, candidates, controls, named, read
 from evosearch.contest import MOST_REPLICATES
+from evosearch.files import CONTROL
 from evosearch.meter import Counted, Meter
 from evosearch.mistakes import StoreError
 from evosearch.resolve import place_in_run
@@ -133,7 +134,7 @@ def _begun(
             meter.say(f"random search: {search.tally.generated:,} of {at_random.programs:,} programs")
 
     size = "the same size" if at_random.programs == programs else f"{at_random.programs:,} programs"
-    meter.say(f"random search of {size}, into {run.path / control.NAME}")
+    meter.say(f"random search of {size}, into {run.path / CONTROL}")
     best = control.random_search(at_random, run.path, run.store, pool, references.bar, watch)
     others = controls(references, run.config.evolution.start, run.store, best)
     others += named(plan.programs, plan.against, (*found, *others))

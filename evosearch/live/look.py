@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import proxies
-from evosearch import control, shell, told
+from evosearch import shell, told
 from evosearch.archive import Archive
 from evosearch.config import Config
 from evosearch.directory import reopen
 from evosearch.evaluate import Measured
-from evosearch.files import DRIVER, driver
+from evosearch.files import CONTROL, DRIVER, driver
 from evosearch.final import Line
 from evosearch.live.explain import explained
 from evosearch.live.view import Course, Explained, Speed, View, ahead, front, member
@@ -151,7 +151,7 @@ def _state(who: str, session: Any, final: bool) -> str:
 def _doing(state: str, who: str, session: Any, path: Path) -> str:
     """The state as a line."""
     by = f", {who}"
-    if not session and path.name == control.NAME:
+    if not session and path.name == CONTROL:
         return f"random search, the control of a validation{by if who else ''}"
     return {
         "preparing": f"preparing: {'going through what is stored' if session else FIRST}{by}",

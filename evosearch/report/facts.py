@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evosearch import control, ledger, lineage, shell, told, validation
+from evosearch import ledger, lineage, shell, told, validation
 from evosearch.config import Config
 from evosearch.directory import reopen
+from evosearch.files import CONTROL
 from evosearch.final import Line
 from evosearch.found import Found
 from evosearch.ledger import Look
@@ -121,7 +122,7 @@ def _members(store: Store, config: Config, course: History, references: Referenc
 
 def _random(path: Path, references: References, say: Callable[[str], None]) -> History | None:
     """Random search of the same size, where a validation has made it."""
-    place = path / control.NAME
+    place = path / CONTROL
     if not (place / "store.sqlite").is_file():
         return None
     say("reading the random search")

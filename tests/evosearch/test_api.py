@@ -80,6 +80,9 @@ def test_resuming(found, tmp_path):
     run = evosearch.search(config, out=tmp_path / "run", quiet=True)
     with pytest.raises(ConfigError, match=r"is complete with 16 candidates; extend it with --programs \+N"):
         run.resume()
+    (run.path / "config.toml").write_text(to_toml(dataclasses.replace(load(run.path / "config.toml"), budget=60.0)))
+    with pytest.raises(ConfigError, match="is complete with 16 candidates"):  # whatever time is left
+        run.resume()
     told: list[int] = []
     again = run.resume(programs="+32", quiet=True, callbacks=[lambda now: told.append(now.generated)])
     assert rows(again.path) == rows(found[0].path)

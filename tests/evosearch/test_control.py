@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from evosearch import control, directory
+from evosearch.files import CONTROL
 from evosearch.run import Prologue, prepare
 from evosearch.store import Store
 from evosearch.workers import open_workers
@@ -37,21 +38,21 @@ def test_the_control_is_of_the_same_size_and_goes_on_where_it_stopped(run):
     at_random(run, 40)
     archive = at_random(run, SMALL.programs)
     assert rows(run) == before
-    found = rows(run / control.NAME)
+    found = rows(run / CONTROL)
     assert len(found) == len(before)
     assert found[0] == before[0]  # the founder
     assert [row[4] for row in found[1:]] != [row[4] for row in before[1:]]  # other programs from the first on
     assert archive.leader() is not None
     assert rows_of_one_piece(run) == found
-    assert (run / control.NAME / "best.opt").exists()
+    assert (run / CONTROL / "best.opt").exists()
 
 
 def rows_of_one_piece(run):
     """The rows of the same control, made at one go."""
-    for path in (run / control.NAME).iterdir():
+    for path in (run / CONTROL).iterdir():
         path.unlink()
     at_random(run, SMALL.programs)
-    return rows(run / control.NAME)
+    return rows(run / CONTROL)
 
 
 def test_parents_are_drawn_without_regard_to_score(run):
@@ -63,7 +64,7 @@ def test_parents_are_drawn_without_regard_to_score(run):
     assert (config.scoring, config.language, config.mutations) == (SMALL.scoring, SMALL.language, SMALL.mutations)
     config.check()
     at_random(run, SMALL.programs)
-    parents = [Counter(row.parent for row in bred(path)) for path in (run, run / control.NAME)]
+    parents = [Counter(row.parent for row in bred(path)) for path in (run, run / CONTROL)]
     assert max(parents[0].values()) > max(parents[1].values())
 
 

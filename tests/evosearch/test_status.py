@@ -281,7 +281,7 @@ def test_a_wrong_input_is_a_sentence(here, capsys, arguments, says):
     assert says in errors
 
 
-def test_the_control_of_a_validation_is_not_stopped_from_here(here, finished, capsys):
+def test_the_control_of_a_validation_is_not_stopped_or_gone_on_with_from_here(here, finished, capsys):
     (here / "random").mkdir()
     for place in (here, here / "random"):
         (place / "store.sqlite").touch()
@@ -289,6 +289,8 @@ def test_the_control_of_a_validation_is_not_stopped_from_here(here, finished, ca
     assert main(["stop", "random"]) == 2
     lock.release()
     assert "the control of a validation" in capsys.readouterr().err
+    assert main(["resume", str(here / "random")]) == 2
+    assert f"`evosearch validate {here}` goes on" in capsys.readouterr().err
 
 
 def test_a_watch_ends_with_the_search(finished, capsys, monkeypatch):
