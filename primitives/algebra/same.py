@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from primitives.algebra.arena import OutOfTimeError
 from primitives.algebra.difference import difference
 from primitives.algebra.laws import LAWS
-from primitives.algebra.proofs import Proof, prove
+from primitives.algebra.proofs import prove
 from primitives.algebra.shifted import at_gradient
 from primitives.algebra.witness import Witness
 from primitives.program import Assign, Program
@@ -28,6 +28,7 @@ class Verdict:
     """`answer` is "same", "different" or "undecided"; the other fields say how that is known.
 
     `where` is a condition under which programs that are different in general are the same ("" where none is known).
+    `change` tells the states of the program `changed`, "first" or "second", by those of the other.
     """
 
     answer: str
@@ -36,6 +37,7 @@ class Verdict:
     where: str = ""
     proved: bool = False
     change: tuple[tuple[str, str], ...] = ()
+    changed: str = "second"
     laws: tuple[str, ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
 
@@ -59,7 +61,7 @@ class Verdict:
         if self.renames:
             yield f"Hyperparameters of the second: {', '.join(f'{a} is {b}' for a, b in self.renames)}."
         if self.change:
-            yield f"States of the second: {', '.join(f'{a} is {b}' for a, b in self.change)}."
+            yield f"States of the {self.changed}: {', '.join(f'{a} is {b}' for a, b in self.change)}."
         if self.proved and self.laws:
             but = {law.name: f" (but where {law.except_})" for law in LAWS.values() if law.except_}
             yield f"By the laws: {', '.join(law + but.get(law, '') for law in self.laws)}."
@@ -104,17 +106,14 @@ def _other(value: float, factor: float) -> float:
 
 
 def _verdict(p: Program, q: Program, until: float, trials: int, constant_lr: bool = False) -> Verdict:
-    proof = _proof(p, q, until, constant_lr)
-    if proof is None:
-        return Verdict("undecided", trials)
-    return Verdict("same", trials, proved=True, change=proof.change, laws=proof.laws)
-
-
-def _proof(p: Program, q: Program, until: float, constant_lr: bool) -> Proof | None:
+    """What is proved of two programs that no trial tells apart, by the states of either in those of the other."""
     try:
-        return prove(p, q, until, constant_lr) or prove(q, p, until, constant_lr)
+        for one, other, changed in ((p, q, "second"), (q, p, "first")):
+            if proof := prove(one, other, until, constant_lr):
+                return Verdict("same", trials, proved=True, change=proof.change, changed=changed, laws=proof.laws)
     except OutOfTimeError:
-        return None
+        pass
+    return Verdict("undecided", trials)
 
 
 def _renamings(p: Program, q: Program) -> Iterator[tuple[tuple[tuple[str, str], ...], Program]]:
@@ -156,7 +155,8 @@ def _shifted(p: Program, q: Program, trials: int, until: float) -> Verdict | Non
         if _told_apart(ahead, other, trials, constant_lr=True) is None:
             values = "".join(f" and {name} = 0" for name in setting)
             where = f"for constant lr{values} where w is seen at the point at which {one.name} takes its gradient"
-            return replace(_verdict(ahead, other, until, trials, True), where=where)
+            pair = (ahead, other) if one is p else (other, ahead)
+            return replace(_verdict(*pair, until, trials, True), where=where)
     return None
 
 

@@ -82,6 +82,11 @@ def found(w, g, p, *, lr=0.01, beta=0.9):
     p = beta * p + g
     return w - lr * (1 - beta) * p, p
 """
+AHEAD = """
+def found(w, g, q, *, lr=0.01, beta=0.9, eta=1):
+    q = beta * q + 2 * eta * grad_at(w - lr * beta * q / 2)
+    return w - lr * q / 2, q
+"""
 AVERAGE = """
 def other(w, g, m, *, lr=0.01, beta=0.9):
     m = ema(m, g, beta)
@@ -108,6 +113,24 @@ def test_a_change_of_variables_is_found_and_proved(one: Program, other: Program,
     assert (verdict.answer, verdict.proved) == ("same", True)
     if one.name != "found" or "b" not in one.state_names:
         assert verdict.change == change
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_a_change_of_variables_tells_the_program_that_has_the_state(order: str):
+    stateless = program("def plain(w, g, *, lr=0.01):\n    return w - lr * g")
+    redundant = program("def found(w, g, s=w, *, lr=0.01):\n    s = s - lr * g\n    return s, s")
+    pair = (redundant, stateless) if order == "first" else (stateless, redundant)
+    assert f"States of the {order}: s is w." in same(*pair).lines()
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_a_shifted_program_keeps_its_place(order: str):
+    ahead = program(AHEAD)
+    pair = (ahead, reference("nesterov_shifted")) if order == "first" else (reference("nesterov_shifted"), ahead)
+    verdict = same(*pair)
+    place = {"first": 0, "second": 1}[verdict.changed]
+    assert verdict.proved
+    assert tuple(name for name, _ in verdict.change) == pair[place].state_names
 
 
 def test_hyperparameters_may_have_other_names():
