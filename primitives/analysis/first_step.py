@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from primitives.analysis.degrees import COMPARISONS
 from primitives.analysis.interval_rules import Interval
 from primitives.analysis.intervals import Ranges, ranges
 from primitives.analysis.values import Values, shown
+from primitives.analysis.words import listed
 from primitives.interpreter import start, step
 from primitives.program import Program
 from primitives.table import PRIMITIVES
@@ -21,11 +23,19 @@ Array = np.ndarray[Any, Any]
 LR = 2.0**-7  # of the trials; changes are read off as multiples of it
 STEPS = 12  # with gradients, before one without
 CLOSE = 1e-6
+ROUNDING = 1e-14  # of changes of w = 1
 REGULAR = (
     "add subtract multiply mix negative abs sign square cube max min where less less_equal greater greater_equal equal "
     "tanh arctan sin cos grad_at hvp sum mean norm rms dot"
 ).split()  # finite where their arguments are
 STILL = "does not move w"
+FREE = "does not depend on g"
+BESIDE = "Beside what it is without a gradient, the first step"
+PLANNED = 100  # steps of the trials
+SETTINGS = {  # by form or name of what a program reads
+    "role": "a hidden matrix", "oracle": "a loss of curvature 1",
+    "T": f"{PLANNED} planned steps", "loss": "a loss of 1",
+}  # fmt: skip
 SEEN = np.outer([1, -1], [0.01, 0.1, 1, 10, 100.0])  # gradients of the first step, of one tensor
 
 
@@ -48,7 +58,7 @@ class Bowl:
 
 def change(program: Program, w: Array, g: Array, states: list[Any], t: int, lr: float) -> tuple[Array, list[Any]]:
     """New minus old weights of a model of one tensor, and the new states."""
-    [new], after = step(program, [w], [g], states, t=t, lr=lr, base_lr=LR, total_steps=100, loss=1.0,
+    [new], after = step(program, [w], [g], states, t=t, lr=lr, base_lr=LR, total_steps=PLANNED, loss=1.0,
                         roles=["hidden"], oracle=Bowl([w], [g]))  # fmt: skip
     return new - w, after
 
@@ -73,60 +83,80 @@ def at_zero(program: Program) -> str:
     size = float(np.max(np.abs(moved)))
     if size == 0:
         return "Where g = 0 the first step does not move w, as far as one trial shows."
-    return f"Where g = 0 the first step moves w by up to {shown(size / LR)} lr at w of size 2."
+    return f"Where g = 0 the first step moves w by up to {shown(size / LR)} lr at w of size 2{_setting(program)}."
 
 
 def first_step(program: Program) -> str:
     """What the first update is of the gradient, from trials at w = 0 and at w = 1."""
-    zero, one = (_seen(program, w) for w in (0.0, 1.0))
-    if zero == one:
-        return f"The first step {zero}{_setting(program)}."
-    if zero == STILL:
-        return f"The first step from w = 0 {zero}, from w = 1 it {one}{_setting(program)}."
-    return f"The first step from w = 0 {zero}{_setting(program)}; elsewhere it depends on w."
+    given, own = _first(program)
+    setting = _setting(program)
+    if not np.any(own):
+        return f"The first step {FREE if np.any(given) else STILL}{setting}."
+    zero, one = map(_described, given)
+    alike = zero == one or np.allclose(given[0], given[1], rtol=CLOSE, atol=ROUNDING)
+    if alike and (_odd(given) or not _odd(own)):
+        return f"The first step {zero}{setting}."
+    own_zero, own_one = map(_described, own)
+    start = "The first step" if np.array_equal(given, own, equal_nan=True) else BESIDE
+    if own_zero == own_one:
+        return f"{start} {own_zero}{setting}."
+    if not np.any(own[0]):
+        return f"{start} from w = 0 {FREE if np.any(given[0]) else STILL}, from w = 1 it {own_one}{setting}."
+    return f"The first step from w = 0 {zero}{setting}; elsewhere it depends on w."
 
 
-def _seen(program: Program, w: float) -> str:
-    """What the first update is of the gradient from weights of this size, beside what it is without a gradient."""
+def _first(program: Program) -> tuple[Array, Array]:
+    """Minus the first changes of w, and the same less those where g = 0: decay and the like.
+
+    From w = 0 and from w = 1, each for the gradients SEEN, for twice the rate, and for ten times the gradients.
+    """
+    given, without = np.empty((2, 2, 3, *SEEN.shape))
     with np.errstate(all="ignore"):
-        first, twice, larger = (_first(program, w, SEEN * s, lr) for s, lr in ((1, LR), (1, 2 * LR), (10, LR)))
-    if not (np.isfinite(first).all() and np.isfinite(larger).all()):
-        return "is not finite for every gradient between 0.01 and 1000"
-    if not np.any(first):
-        return STILL
-    by_lr = np.allclose(twice, 2 * first, rtol=CLOSE)
-    rate, unit = ("lr ", LR) if by_lr else ("", 1.0)
-    return f"is {_described(first / unit, larger / unit, rate)}"
+        for w, k in itertools.product(range(2), range(3)):
+            weights, lr, grads = np.full_like(SEEN, w), (LR, 2 * LR, LR)[k], SEEN * (1, 1, 10)[k]
+            for changes, g in ((given, grads), (without, 0 * grads)):
+                changes[w, k] = -change(program, weights, g, start(program, [weights], lr), 1, lr)[0]
+    finite = np.isfinite(without).all(axis=(1, 2, 3), keepdims=True)
+    return given, given - np.where(finite, without, 0)
+
+
+def _odd(changes: Array) -> bool:
+    """Whether gradients of the other sign change w by as much, the other way."""
+    return bool(np.allclose(changes[..., 0, :], -changes[..., 1, :], rtol=CLOSE, atol=ROUNDING))
 
 
 def _setting(program: Program) -> str:
     """Of what the trials are, where it matters."""
     made, _ = ranges(program)
-    forms = {PRIMITIVES[v.op].form for v in made.all if v.op in PRIMITIVES}
-    known = (("role", "a hidden matrix"), ("oracle", "a loss of curvature 1"))
-    settings = [text for form, text in known if form in forms]
-    return f", for {' and '.join(settings)}" if settings else ""
+    read = {PRIMITIVES[v.op].form if v.op in PRIMITIVES else v.value for v in made.all}
+    settings = [text for what, text in SETTINGS.items() if what in read]
+    return f", for {listed(settings)}" if settings else ""
 
 
-def _first(program: Program, w: float, g: Array, lr: float) -> Array:
-    """Minus the first change of w, less that where g = 0: decay and the like."""
-    weights = np.full_like(g, w)
-    given, without = (-change(program, weights, x, start(program, [weights], lr), 1, lr)[0] for x in (g, 0 * g))
-    return given - without if w and np.isfinite(without).all() else given
+def _described(changes: Array) -> str:
+    """The update from one w in words: u(g), the same at twice the rate, and u(10 g)."""
+    first, twice, larger = changes
+    if not (np.isfinite(first).all() and np.isfinite(larger).all()):
+        return "is not finite for every gradient between 0.01 and 1000"
+    if not np.any(first):
+        return STILL
+    by_lr = np.allclose(twice, 2 * first, rtol=CLOSE)
+    return f"is {_update(first / LR, larger / LR, 'lr ') if by_lr else _update(first, larger, '')}"
 
 
-def _described(first: Array, larger: Array, rate: str) -> str:
+def _update(first: Array, larger: Array, rate: str) -> str:
     """An update u(g) in words; `larger` is u(10 g)."""
     ratio, signed = first / SEEN, first / np.sign(SEEN)
     if _even(ratio):
         if _even(larger / SEEN, like=10 * ratio):
-            return f"-{_times(ratio)}{rate}g"
+            return f"{_times(ratio)}{rate}g"
+        way = "against" if ratio[0, 0] > 0 else "along"
         length = float(np.linalg.norm(first))
         if np.allclose(larger, first, rtol=1e-3):
-            return f"against g, of length {shown(length)} {rate}whatever the size of g"
-        return "against g, of a length that is not proportional to that of g"
+            return f"{way} g, of length {shown(length)} {rate}whatever the size of g"
+        return f"{way} g, of a length that is not proportional to that of g"
     if _even(signed, tolerance=1e-3):
-        return f"-{_times(signed)}{rate}sign(g) for |g| from 0.01 to 100"
+        return f"{_times(signed)}{rate}sign(g) for |g| from 0.01 to 100"
     small, large = float(np.abs(first[0, 0])), float(np.abs(first[0, -1]))
     unit = f" {rate.strip()}" if rate else ""
     return f"from {shown(small)}{unit} where |g| = 0.01 to {shown(large)}{unit} where |g| = 100"
@@ -138,8 +168,9 @@ def _even(x: Array, like: Array | None = None, tolerance: float = CLOSE) -> bool
 
 
 def _times(ratio: Array) -> str:
-    factor = shown(float(np.median(ratio)))
-    return "" if factor == "1" else f"{factor} "
+    """Minus a factor, before what it multiplies."""
+    factor = shown(-float(np.median(ratio)))
+    return {"1": "", "-1": "-"}.get(factor, f"{factor} ")
 
 
 @dataclass(frozen=True)

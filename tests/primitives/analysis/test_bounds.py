@@ -208,6 +208,34 @@ def test_a_first_step_without_bound_or_motion():
     assert "NaN" in of("def f(w, g, *, lr=0.1):\n    return w - lr * (g / abs(g))").at_zero
 
 
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        ("w - lr * (sign(g) + 0.1 * w)", "Beside what it is without a gradient, the first step is -lr sign(g) for |g|"),
+        ("2 * w - lr * g", "Beside what it is without a gradient, the first step is -lr g."),
+        ("g", "Beside what it is without a gradient, the first step is g."),
+        ("w + 2 * lr * g", "The first step is 2 lr g."),
+        ("w + lr * g / norm(g)", "The first step is along g, of length 1 lr whatever the size of g."),
+        ("0", "The first step does not depend on g."),
+        ("w - 0.1 * lr * w", "The first step does not depend on g."),
+        ("w - lr * g**0", "The first step does not depend on g."),
+        ("w - lr * (g + 0.001)", "Beside what it is without a gradient, the first step is -lr g."),
+        ("w - lr * sign(g + 0.001)", "The first step is -lr sign(g) for |g| from 0.01 to 100."),
+        ("w - 1e-14 * lr * g", "The first step is -1e-14 lr g."),
+        ("w", "The first step does not move w."),
+        ("w - lr * g / T", "The first step is -0.01 lr g, for 100 planned steps."),
+        ("w - lr * g * loss", "The first step is -lr g, for a loss of 1."),
+        ("w - lr * loss * grad_at(w) / T", "a loss of curvature 1, 100 planned steps and a loss of 1."),
+    ],
+)
+def test_a_first_step_is_told_apart_from_what_happens_without_a_gradient(new, words):
+    assert words in of(f"def f(w, g, *, lr=0.1):\n    return {new}").first_step
+
+
+def test_a_step_without_gradient_tells_the_planned_steps():
+    assert of("def f(w, g, *, lr=0.1):\n    return w - lr * (g + 1 / T)").at_zero.endswith("for 100 planned steps.")
+
+
 def test_lines_fit_a_terminal():
     for name in names():
         assert all(0 < len(line) <= 100 for line in bounds(reference(name)).lines())
