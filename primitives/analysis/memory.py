@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from primitives.analysis.intervals import ranges
 from primitives.analysis.updates import Branch, Update, updates
 from primitives.facts import facts
 from primitives.graph import Graph, graph
 from primitives.program import Program
+from primitives.show import show_number
 from primitives.specialise import variants
 from primitives.table import PRIMITIVES
 
@@ -34,7 +36,7 @@ class Remembered:
     of: str  # in the names of the program
     decay: float | None  # the factor that a step leaves of it, with default hyperparameters
     half_life: float | None  # steps until half is forgotten
-    remark: str  # "held between moves", "restarted at times", "bounded"...; "" if nothing more is to say
+    remark: str  # "held between moves", "bounded", "or its start, 10, ..."; "" if nothing more is to say
 
     @property
     def words(self) -> str:
@@ -80,7 +82,7 @@ def memory(program: Program) -> Memory:
     average, a sum, an extreme, the last value of something, a product nor a gain is "other".
     """
     classes = classes_of(program)
-    found = [(where, [_remembered(update, where) for update in updates(variant)]) for where, variant in classes]
+    found = [(where, [_remembered(update, where, v) for update in updates(v)]) for where, v in classes]
     return Memory(_merged(found), facts(program).memory, tuple(_arithmetic(graph(v), where) for where, v in classes))
 
 
@@ -109,8 +111,10 @@ def _merged(found: list[tuple[str, list[Remembered]]]) -> tuple[Remembered, ...]
     return tuple(sorted(everywhere, key=lambda s: order.index(s.state)))
 
 
-def _remembered(update: Update, where: str) -> Remembered:
+def _remembered(update: Update, where: str, program: Program) -> Remembered:
     statistic, of, decay, remark = _statistic(update)
+    if update.extreme:
+        remark = _own_start(program, update)
     return Remembered(
         update.state, where, str(update.kind), statistic, of, decay, None if decay is None else half_life(decay), remark
     )
@@ -134,6 +138,20 @@ def _statistic(update: Update) -> tuple[str, str, float | None, str]:
     remarks = [HELD] * (len(moved) < len(branches)) + ["restarted at times"] * (len(kept) < len(moved))
     remarks += ["its decay varies"] * (statistic == "leaky sum" and decay is None)
     return statistic, of, decay, " and ".join([*remarks, *bounded])
+
+
+def _own_start(program: Program, update: Update) -> str:
+    """That an extreme may be where the state starts; "" where nothing that it takes in can be beyond that."""
+    made, found = ranges(program)
+    start = next(s.start for s in program.states if s.name == update.state)
+    op, args, *_ = made.all[made.new[update.state]]
+    others = [a for a in args if op in ("max", "min") and not made.is_input(a, update.state)]
+    if len(others) == 1 and not isinstance(start, str):
+        taken = found.all[others[0]].over_all()
+        if start <= taken.low if update.extreme == "maximum" else start >= taken.high:
+            return ""
+    larger = "larger" if update.extreme == "maximum" else "smaller"
+    return f"or its start, {start if isinstance(start, str) else show_number(start)}, where that is {larger}"
 
 
 def _of_one(branch: Branch, update: Update) -> tuple[str, str, float | None]:

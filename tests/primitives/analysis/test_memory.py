@@ -66,6 +66,31 @@ def test_other_ways_to_write_them(update, statistic):
     assert state.statistic == statistic
 
 
+@pytest.mark.parametrize(
+    ("state", "update", "remark"),
+    [
+        ("b=10", "max(b, abs(g))", "or its start, 10, where that is larger"),
+        ("b", "max(b, g)", "or its start, 0, where that is larger"),
+        ("b", "min(b, loss)", "or its start, 0, where that is smaller"),
+        ("b=lr", "max(b, abs(g))", "or its start, lr, where that is larger"),
+        ("b", "max(abs(g), b)", ""),
+        ("b=-1", "max(b, abs(g))", ""),
+        ("b=1", "min(b, tanh(g))", ""),
+    ],
+)
+def test_an_extreme_may_be_the_start_of_the_state(state, update, remark):
+    [found] = memory(
+        parse(f"def f(w, g, {state}, *, lr=0.1):\n    b = {update}\n    return w - lr * b * g, b\n")
+    ).states
+    assert found.remark == remark
+    assert ("start" in found.words) == bool(remark)
+
+
+@pytest.mark.parametrize("name", ["amsgrad", "amsgrad_torch", "muon", "lookahead(amsgrad)"])
+def test_the_extremes_of_the_literature_start_where_nothing_is_beyond(name):
+    assert not any("start" in s.words for s in memory(program_of(name)).states)
+
+
 @pytest.mark.parametrize("name", names())
 def test_a_decay_is_what_a_step_leaves_of_the_state(name):
     """After half_life steps without gradient half is left; averages of a constant keep it."""
