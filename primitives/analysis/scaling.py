@@ -90,7 +90,7 @@ def _scaled(g: Graph, program: Program, change: str) -> Scaled:
     """The degree with as little as possible set aside."""
     case = CASES[change]
     names = {str(node.value) for node in g.nodes if node.op == "input"} | {str(s.start) for s in g.states}
-    zeros: Aside = frozenset(name for name, value in program.hyper if value == 0 and name in names)
+    zeros: Aside = frozenset(name for name, value in program.hyper if value == 0 and name in names - {"lr"})
     guards: Aside = frozenset(i for i in range(len(g.nodes)) if _is_guard(g, i, program))
     pulls: Aside = frozenset(i for i in range(len(g.nodes)) if _is_pull(g, i)) | {END}
     for aside in (frozenset[int | str](), zeros, zeros | guards, zeros | guards | pulls):
@@ -114,7 +114,7 @@ def _fewest(g: Graph, program: Program, case: Case, aside: Aside, degree: Degree
 def _is_guard(g: Graph, i: int, program: Program) -> bool:
     """Whether a value is a small positive constant, or a multiple of one by a number."""
     node = g.nodes[i]
-    if node.op in ("number", "input"):
+    if node.op in ("number", "input") and node.value != "lr":
         value = node.value if node.op == "number" else program.defaults.get(str(node.value), 1.0)
         return 0 < float(value) <= TINY
     if node.op in ("multiply", "divide") and node.kind.shared:

@@ -128,7 +128,7 @@ class _System:
         self.equations: list[Form] = []
         self.reasons: list[str] = []
         self.constants: dict[str, tuple[str, str]] = {}  # an unknown: what it is called, where it stands
-        self.guards = [name for name, value in program.hyper if 0 < value <= TINY]
+        self.guards = [name for name, value in program.hyper if name != "lr" and 0 < value <= TINY]
         self.states = [s.name for s in g.states]
         self.forms: list[Form] = []
         for i, node in enumerate(g.nodes):
@@ -155,7 +155,7 @@ class _System:
         for node in self.g.nodes:
             scaling = node.args if node.op not in (*ADDING, *SOLVING) else node.args[:1] * (node.op in SOLVING)
             added -= {str(self.g.nodes[a].value) for a in scaling if self.g.nodes[a].op == "input"}
-        vanishing = {name for name, value in self.defaults.items() if 0 <= value <= TINY}
+        vanishing = {name for name, value in self.defaults.items() if name != "lr" and 0 <= value <= TINY}
         labels = {name: label for name, (label, _) in self.constants.items()}
         return [n for n, label in labels.items() if label not in added | vanishing and not _guards_as_number(label)]
 

@@ -106,6 +106,14 @@ def test_other_programs(body, degree):
         assert found.refuted
 
 
+@pytest.mark.parametrize("update", ["g", "sign(g) + lr * w", "g / (lr + abs(g))"])
+@pytest.mark.parametrize("lr", ["0", "1e-7"])
+def test_a_small_rate_by_default_is_a_rate(update, lr):
+    small, usual = (of(f"return w - lr * ({update})", hyper=f"lr={x}") for x in (lr, "0.1"))
+    for one, other in ((small.gradients, usual.gradients), (small.weights, usual.weights)):
+        assert (one.degree, one.apart, one.at_default) == (other.degree, other.apart, other.at_default)
+
+
 def test_the_loss_may_be_read():
     """A step by Polyak's rule, (loss / |g|^2) g, scales as the loss over the gradient."""
     polyak = of("return w - lr * loss / dot(g, g) * g")

@@ -100,6 +100,12 @@ def test_a_rate_in_the_text_does_not_pass_for_curvature():
     assert units(program).matches is False
 
 
+@pytest.mark.parametrize("update", ["g", "g + lr * w", "g / (lr + abs(g))"])
+@pytest.mark.parametrize("lr", ["0", "1e-9", "1e-7"])
+def test_a_small_rate_by_default_is_a_rate(update, lr):
+    assert units(step_of(update, hyper=f"lr={lr}")) == units(step_of(update, hyper="lr=0.1"))
+
+
 def test_every_primitive_has_a_unit():
     assert RULE.keys() == PRIMITIVES.keys()
 
