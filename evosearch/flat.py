@@ -138,10 +138,13 @@ def scaled_at(program: Program, site: Site, factor: float) -> Program:
     old, role = float(at(program, site)), role_of(program, site)
     if role == "count":
         return put(program, site, float(min(MOST_STEPS, max(1, round(old * factor)))))
-    if role != "weight":
-        return put(program, site, rounded(old * factor))
-    scaled = 1 - (1 - old) * factor if old > 0.5 else old * factor
-    return put(program, site, min(1.0, max(0.0, rounded(scaled))))
+    return put(program, site, rounded(scaled_within(old, factor) if role == "weight" else old * factor))
+
+
+def scaled_within(old: float, factor: float, low: float = 0.0, high: float = 1.0) -> float:
+    """A number by its distance from the nearer of two ends, times `factor`; no further than the other end."""
+    scaled = high - (high - old) * factor if old > (low + high) / 2 else low + (old - low) * factor
+    return min(high, max(low, scaled))
 
 
 def rounded(value: float) -> float:

@@ -11,10 +11,13 @@ from typing import Literal
 import numpy as np
 from scipy.stats import qmc
 
-from evosearch.flat import MutationError, constant_sites, scaled_at, searchable
+from evosearch.flat import MutationError, constant_sites, scaled_at, scaled_within, searchable
 from evosearch.measure import STEPS_PER_DECADE
+from primitives.domains import domains
 from primitives.graph import canonical
-from primitives.program import Program
+from primitives.options import Domain
+from primitives.program import Program, calls, expressions
+from primitives.table import PRIMITIVES
 from primitives.text import show
 
 WIDE = tuple(range(-20, 7, 2))  # exponents: half decades from 1e-5 to 30, for programs of which nothing is known
@@ -52,7 +55,7 @@ RANGES: dict[str, Scale] = {
     "weight_decay": decay,
     "lr_ratio": log_uniform(0.01, 10.0),  # of Adam's rate to Muon's
 }
-COUNTS = {"k", "ns_steps", "cg_steps", "restart"}  # whole numbers, at least 1
+COUNTS = {"k", "ns_steps", "cg_steps", "restart"}  # whole numbers, at least 1, where the default is one
 FACTORS = log_uniform(0.25, 4.0)  # of all others, and of numbers inside a text
 
 
@@ -91,11 +94,12 @@ def _trial(program: Program, free: Sequence[tuple[str, Scale]], centre: float, p
 def axes(program: Program, free: Free) -> list[tuple[str, Scale]]:
     """The constants that are free, by name, each with the values of its coordinate."""
     named = [name for name in program.defaults if name != "lr"]
-    if free != "all":
-        return [(name, _range(name, program.defaults[name])) for name in named if _base(name) in free]
-    if named:
-        return [(name, _range(name, program.defaults[name])) for name in named]
-    return [(f"number {i}", FACTORS) for i in range(1, len(_inline(program)) + 1)]
+    if free == "all" and not named:
+        return [(f"number {i}", FACTORS) for i in range(1, len(_inline(program)) + 1)]
+    domain, counts = domains(program), _counts(program)
+    wanted = [name for name in named if free == "all" or _base(name) in free]
+    ranges = [(name, _range(name, program.defaults[name], domain[name], name in counts)) for name in wanted]
+    return [(name, scale) for name, scale in ranges if scale(0.0) != scale(1.0)]  # no factor moves a zero
 
 
 def _base(name: str) -> str:
@@ -103,11 +107,32 @@ def _base(name: str) -> str:
     return re.sub(r"_\d+$", "", name)
 
 
-def _range(name: str, default: float) -> Scale:
-    base = _base(name)
-    if base in COUNTS:
-        return lambda u: float(max(1, round(default * FACTORS(u))))
-    return RANGES.get(base, lambda u: default * FACTORS(u))
+def _counts(program: Program) -> set[str]:
+    """The hyperparameters that are whole numbers of steps: by their use, or by name where the default is one."""
+    named = {name for name, x in program.hyper if _base(name) in COUNTS and x >= 1 and x % 1 == 0}
+    places = (
+        place
+        for expr in expressions(program)
+        for call in calls(expr)
+        for place in zip(PRIMITIVES[call.op].roles, call.args, strict=True)
+    )
+    return named | {arg for role, arg in places if role == "count" and isinstance(arg, str)}
+
+
+def _range(name: str, default: float, domain: Domain, count: bool) -> Scale:
+    """By name, else factors of the default: a count stays whole, all else where its use or its name asks it to be."""
+    if count:
+        return lambda u: float(max(1, round(default * FACTORS(u)))) if default else 0.0
+    return RANGES.get(_base(name), lambda u: _scaled(default, FACTORS(u), domain))
+
+
+def _scaled(default: float, factor: float, domain: Domain) -> float:
+    """The default, or its distance from an end of the domain, times a factor; open ends keep a quarter of theirs."""
+    if math.isinf(domain.low):
+        return default * factor
+    least = domain.low + (default - domain.low) * FACTORS(0.0) * domain.low_open
+    most = domain.high - (domain.high - default) * FACTORS(0.0) if domain.high_open else domain.high
+    return min(most, max(least, scaled_within(default, factor, domain.low, domain.high)))
 
 
 def with_constants(program: Program, constants: dict[str, float]) -> Program:
