@@ -11,22 +11,22 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 from evosearch import directory, told
 from evosearch.api import Run, Settings, configured
 from evosearch.archive import Archive, Entry
-from evosearch.breed import Bred, Context, Item, breed, by_counter, centre, found
+from evosearch.asked import Asked, Open, plain, read
+from evosearch.breed import Context, Item, breed, by_counter, centre, found
 from evosearch.checks import check_language
 from evosearch.config import Config, ConfigError
 from evosearch.evaluate import Measured
 from evosearch.flat import searchable
-from evosearch.found import TOLD, Found
+from evosearch.found import TOLD
 from evosearch.islands import Islands
-from evosearch.measure import STEPS_PER_DECADE, rate
+from evosearch.measure import STEPS_PER_DECADE
 from evosearch.mistakes import StoreError
 from evosearch.resolve import resolve
 from evosearch.score import Baseline
@@ -35,45 +35,8 @@ from evosearch.store import Row, Store
 from primitives.program import Program
 from primitives.text import show
 
-if TYPE_CHECKING:
-    import torch
-
 MOST = 10_000  # candidates of one `ask`
 TRIES = 100  # children bred for each candidate that is asked for; most of a long search's do what one before did
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A program to be measured."""
-
-    id: int  # of the candidate; starting programs have -1, -2, ...
-    text: str  # in canonical form
-    lr: float  # with which its first updates are as large as its parent's were; a place to look around
-
-    @property
-    def program(self) -> Program:
-        """In readable form; its default lr is `lr`."""
-        row = Found(self.id, self.text, (), rates={TOLD: self.lr})
-        return dataclasses.replace(row.program(), doc="")
-
-    def to_torch(self) -> type[torch.optim.Optimizer]:
-        """A torch.optim.Optimizer subclass that does what the program says."""
-        from evosearch import to_torch
-
-        return to_torch(self.program)
-
-
-@dataclass(frozen=True)
-class _Open:
-    """A candidate that waits for its score."""
-
-    bred: Bred
-    parent: int | None
-    exponent: int  # of the learning rate to look around
-
-    @property
-    def asked(self) -> Asked:
-        return Asked(self.bred.number, self.bred.text, float(f"{rate(self.exponent):.3g}"))
 
 
 class AskTell:
@@ -100,7 +63,7 @@ class AskTell:
         """Go through all stored calls."""
         self.archive = Archive(self.config.scoring, {}, Baseline("", 0.0, {}))
         self.starts = self.first  # those that nobody asked for yet
-        self.open: dict[int, _Open] = {}
+        self.open: dict[int, Open] = {}
         self.asked: dict[int, int] = {}  # the exponents of the learning rates that told ones were asked with
         self.met: set[str] = set()  # fingerprints, those of open candidates included
         self.next, self.events = 0, 0  # the number of the next candidate; the calls so far
@@ -128,28 +91,28 @@ class AskTell:
         with self._call():
             return [one.asked for one in (self._started(n) if self.islands is None else self._bred(n, self.islands))]
 
-    def _started(self, n: int) -> list[_Open]:
+    def _started(self, n: int) -> list[Open]:
         """The next starting programs."""
         fresh, self.starts = self.starts[:n], self.starts[n:]
         self.open |= {one.bred.number: one for one in fresh}
         self._note([], {"start": len(fresh)})
         return fresh
 
-    def _bred(self, n: int, islands: Islands) -> list[_Open]:
+    def _bred(self, n: int, islands: Islands) -> list[Open]:
         """Up to n new programs."""
-        asked, rows, first = list[_Open](), list[Row](), self.next
+        asked, rows, first = list[Open](), list[Row](), self.next
         while len(asked) < n and self.next - first < TRIES * n:
             parent = self._chosen(islands, "parent")
             mate = self._chosen(islands, "mate").bred.text if self.config.mutations.graft else ""
             [bred] = breed(self.context, None, [Item(self.next, parent.bred.text, mate=mate)])
             looked = parent.exponents.get(TOLD, self.asked[parent.bred.number])  # of a failure only what was asked
-            one = _Open(bred, parent.bred.number, centre(looked, parent.bred, bred))
+            one = Open(bred, parent.bred.number, centre(looked, parent.bred, bred))
             if self._take(one, islands):
                 asked.append(one)
             else:
                 known = bred.status == "ok"
                 rows.append(Row(bred, one.parent, known, None))
-        self._note(rows, {"asked": [_plain(one) for one in asked], "next": self.next})
+        self._note(rows, {"asked": [plain(one) for one in asked], "next": self.next})
         return asked
 
     def tell(
@@ -214,18 +177,18 @@ class AskTell:
     ) -> None:
         self.close()
 
-    def _starts(self) -> list[_Open]:
+    def _starts(self) -> list[Open]:
         programs = [dataclasses.replace(searchable(resolve(name)), doc="") for name in self.config.evolution.start]
         bred = found(self.context, None, [(-1 - i, show(program)) for i, program in enumerate(programs)])
         rates = [program.defaults.get("lr", 0.0) or 1.0 for program in programs]
-        return [_Open(one, None, round(STEPS_PER_DECADE * math.log10(lr))) for one, lr in zip(bred, rates, strict=True)]
+        return [Open(one, None, round(STEPS_PER_DECADE * math.log10(lr))) for one, lr in zip(bred, rates, strict=True)]
 
     def _chosen(self, islands: Islands, purpose: str) -> Entry:
         draws = [by_counter(self.config.seed, purpose, self.next)]
         [chosen] = islands.of(self.next // self.config.evolution.block).population.choose(draws)
         return chosen
 
-    def _take(self, one: _Open, islands: Islands) -> bool:
+    def _take(self, one: Open, islands: Islands) -> bool:
         """Enter the next candidate: true if it waits for a score now; one that was met strengthens that."""
         bred, size = one.bred, self.config.evolution.block
         block, fresh = self.next // size, bred.status == "ok" and bred.fingerprint not in self.met
@@ -272,24 +235,13 @@ class AskTell:
             self._told(event["told"], told.read(row.measured))
         else:
             assert self.islands is not None
-            asked = {one.bred.number: one for one in map(_read, event["asked"])}
+            asked = {one.bred.number: one for one in map(read, event["asked"])}
             others = {row.bred.number: row for row in self.store.rows(self.next, event["next"])}
             while self.next < event["next"]:
                 one, row = asked.get(self.next), others.get(self.next)
                 if one is None and row is None:
                     raise StoreError(f"{self.path} lacks candidate {self.next}, so its calls cannot be gone through.")
-                self._take(one or _Open(row.bred, row.parent, 0), self.islands)  # type: ignore[union-attr]
-
-
-def _plain(one: _Open) -> list[Any]:
-    """What JSON keeps of it."""
-    return [dataclasses.asdict(one.bred), one.parent, one.exponent]
-
-
-def _read(values: list[Any]) -> _Open:
-    """The inverse."""
-    bred, parent, exponent = values
-    return _Open(Bred(**{**bred, "responses": tuple(bred["responses"])}), parent, exponent)
+                self._take(one or Open(row.bred, row.parent, 0), self.islands)  # type: ignore[union-attr]
 
 
 def _begun(path: Path, config: Settings, settings: Mapping[str, Any]) -> tuple[Config, Store]:
@@ -309,9 +261,10 @@ def _reopened(path: Path, config: Settings, settings: Mapping[str, Any]) -> tupl
     try:
         if not store.get(told.KIND):
             raise StoreError(f"{path} has a search; `{command('resume', path)}` goes on with it.")
-        given = configured(kept if config is None else config, settings)
+        whole = configured(kept, {})
+        given = configured(whole if config is None else config, settings)
         for name in ("seed", "language", "mutations", "evolution", "scoring"):
-            if getattr(given, name) != getattr(kept, name):
+            if getattr(given, name) != getattr(whole, name):
                 raise ConfigError(f"{path} was begun with another {name}; leave the settings out to go on with it.")
     except BaseException:
         store.close()
