@@ -162,18 +162,19 @@ def lacks(directory: Path, name: str) -> str:
 def _writes(directory: Path) -> str:
     """What writes the files of a run again; one that is complete must be asked for no more candidates."""
     from evosearch import told
+    from evosearch.config import ConfigError
+    from evosearch.directory import reopen
     from evosearch.mistakes import StoreError
-    from evosearch.store import Store
 
     try:
-        store = Store(directory / "store.sqlite", look=True)
-    except StoreError:
+        config, store = reopen(directory, look=True)
+    except (ConfigError, StoreError):
         return f"`{command('resume', directory)}`"
-    told_of, done = store.get(told.KIND), store.count()
+    loop, complete = store.get(told.KIND), 0 < config.programs <= store.count()
     store.close()
-    if told_of:
+    if loop:
         return f"a score told to evosearch.AskTell(out='{directory}')"
-    return f"`{command('resume', directory, *(('--programs', '+0') if done else ()))}`"
+    return f"`{command('resume', directory, *(('--programs', '+0') if complete else ()))}`"
 
 
 def front(directory: Path) -> list[dict[str, str]]:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +88,19 @@ class Seen:
     code: int
 
 
+@contextmanager
+def heard() -> Iterator[None]:
+    """Ctrl-C and the end of a terminal come, also to processes begun inside, where these tests are to hear neither."""
+    ignored = [s for s in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def run(
     arguments: list[str],
     cwd: Path,
@@ -100,10 +114,11 @@ def run(
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     mine_only = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables = {**mine_only, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **(environment or {})}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "evosearch.cli", *arguments],
-        stdin=its, stdout=its, stderr=its, cwd=cwd, env=variables, start_new_session=True,
-    )  # fmt: skip
+    with heard():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "evosearch.cli", *arguments],
+            stdin=its, stdout=its, stderr=its, cwd=cwd, env=variables, start_new_session=True,
+        )  # fmt: skip
     os.close(its)
     screen, raw, rest = Screen(columns, rows), "", b""
     until = time.monotonic() + LONG

@@ -22,6 +22,7 @@ from evosearch import directory, files, stopping, store
 from evosearch.cli import main
 from evosearch.config import to_toml
 from evosearch.mistakes import StoreError
+from tests.evosearch import terminal
 from tests.evosearch.siege import CHEAP, Siege, committed, plan, rows_or_none
 from tests.evosearch.small import rows, search
 
@@ -188,12 +189,13 @@ def all_again() -> Iterator[None]:
 
 class TestSignals:
     def test_one_stops_and_a_second_changes_nothing(self):
-        before = {s: signal.getsignal(s) for s in stopping.SIGNALS}
-        for number in stopping.SIGNALS:
-            with pytest.raises(stopping.Stopped), stopping.orderly(), all_again():
-                signal.raise_signal(number)
-            assert stopping.exit_code() == 128 + number
-        assert {s: signal.getsignal(s) for s in stopping.SIGNALS} == before
+        with terminal.heard():
+            before = {s: signal.getsignal(s) for s in stopping.SIGNALS}
+            for number in stopping.SIGNALS:
+                with pytest.raises(stopping.Stopped), stopping.orderly(), all_again():
+                    signal.raise_signal(number)
+                assert stopping.exit_code() == 128 + number
+            assert {s: signal.getsignal(s) for s in stopping.SIGNALS} == before
 
     def test_a_later_one_ends_what_hangs(self, monkeypatch):
         monkeypatch.setattr(stopping, "GRACE", 0.0)
@@ -263,7 +265,9 @@ def ended(here: Path, workers: str, number: int, *, everyone: bool = False) -> t
     command = [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000", "--workers", workers]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=here, env=environment, text=True, start_new_session=True, **pipes) as process:
+    with terminal.heard():
+        process = subprocess.Popen(command, cwd=here, env=environment, text=True, start_new_session=True, **pipes)
+    with process:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and process.poll() is None and committed(here / "run") < 100:
             time.sleep(0.05)
@@ -282,20 +286,21 @@ def test_a_closed_terminal_stops_a_search_in_good_order(here):
     """The driver leads a session on a terminal that goes away."""
     import pty
 
-    child, terminal = pty.fork()
-    if not child:
-        os.environ["PYTHONPATH"] = str(ROOT)
-        os.execv(sys.executable, [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000"])
+    with terminal.heard():
+        child, window = pty.fork()
+        if not child:
+            os.environ["PYTHONPATH"] = str(ROOT)
+            os.execv(sys.executable, [sys.executable, "-m", "evosearch.cli", *RUN, "--programs", "100000"])
     deadline = time.monotonic() + 90
     late = threading.Timer(150, os.kill, [child, signal.SIGKILL])  # it is not to outlive this test
     late.start()
     try:
         while time.monotonic() < deadline and committed(here / "run") < 100:
-            os.set_blocking(terminal, False)
+            os.set_blocking(window, False)
             with contextlib.suppress(BlockingIOError):
-                os.read(terminal, 100_000)
+                os.read(window, 100_000)
             time.sleep(0.05)
-        os.close(terminal)
+        os.close(window)
         _, status = os.waitpid(child, 0)
     finally:
         late.cancel()
