@@ -16,6 +16,7 @@ import pytest
 
 from evosearch.workers import Done, Failure, Job, WorkerError, Workers, open_workers
 from proxies.threads import ENVIRONMENT
+from tests.evosearch import terminal
 
 ON_RAY = pytest.param(2, marks=pytest.mark.ray, id="ray")
 LONG = 120.0  # seconds; no test waits so long
@@ -312,7 +313,8 @@ except KeyboardInterrupt:
 def test_own_cluster_is_quiet_pinned_and_closed_after_ctrl_c() -> None:
     clean = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT and name != "RAY_ADDRESS"}
     command = [sys.executable, "-W", "error", "-c", OWN_CLUSTER]
-    done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=LONG, start_new_session=True)
+    with terminal.heard():
+        done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=LONG, start_new_session=True)
     assert (done.stdout, done.stderr) == ("closed False\n", "")
 
 
