@@ -10,6 +10,7 @@ from pathlib import Path
 from evosearch import found
 from evosearch.config import ConfigError
 from evosearch.mistakes import StoreError
+from evosearch.shell import beginning
 from primitives.expressions import program_of
 from primitives.program import Program, ProgramError
 from primitives.reference import known, reference
@@ -34,7 +35,7 @@ def resolve(spec: str) -> Program:
         return program_of(spec, _leaf)
     place, _, which = spec.rpartition(":")
     if place and re.fullmatch(r"best|front\[\d+\]|\d+", which):
-        raise ProgramError(f"there is no run directory {place}; `evosearch run --out {place}` would begin one.")
+        raise ProgramError(f"there is no run directory {place}; `{beginning(Path(place))}` would begin one.")
     if Path(spec).suffix or "/" in spec:
         raise ProgramError(
             f"there is no file {spec}; give a reference name (see `evosearch list`), a file or DIR:best."

@@ -11,6 +11,11 @@ def command(name: str, directory: Path, *rest: str) -> str:
     return shlex.join(["evosearch", name, _argument(directory), *rest])
 
 
+def beginning(directory: Path) -> str:
+    """The command that begins a run in a directory."""
+    return shlex.join(["evosearch", "run", "--out", _argument(directory)])
+
+
 def program(directory: Path, which: str | int) -> str:
     """A program of a run, as commands take it."""
     return shlex.quote(f"{_argument(directory)}:{which}")

@@ -16,6 +16,7 @@ from evosearch.report.curves import measure
 from evosearch.report.explained import explained
 from evosearch.report.facts import gather, subjects
 from evosearch.report.page import page
+from evosearch.shell import beginning
 from evosearch.warm import compile_machines
 
 NAME = "report.html"
@@ -27,7 +28,7 @@ def report(args: argparse.Namespace) -> None:
     console = printer()
     directory = Path(args.directory)
     if not directory.is_dir():
-        raise StoreError(f"there is no run directory {directory}; `evosearch run --out {directory}` would begin one.")
+        raise StoreError(f"there is no run directory {directory}; `{beginning(directory)}` would begin one.")
     path = arguments.output(args.output or str(directory / NAME))
     with Meter(console, began) as meter:
         text = made(directory, args.quick, meter)

@@ -71,6 +71,7 @@ def test_inspect_and_export_an_expression(here, capsys):
         ("lookahead('runs (old)')", "is a directory"),
         ("lookahead('runs (old):first')", "names no program"),
         ("no_run:best", "no run directory no_run"),
+        ("no run:best", r"`evosearch run --out 'no run'` would begin one"),
         ("lookahead(no_such)", "no reference program 'no_such'"),
         ("clip_norm(adam, max_norm=0)", "max_norm is 0 and must be"),
         ("recommended_defult", "no reference program"),
