@@ -73,11 +73,18 @@ class AskTell:
 
     @contextmanager
     def _call(self) -> Iterator[None]:
-        """A call that ends before it is committed, by Ctrl-C or a full disk, leaves what was before it."""
+        """A call that ends before it is committed, by Ctrl-C or a full disk, leaves what was before it.
+
+        Where that cannot be gone through again, by a second Ctrl-C, the loop is closed: it must not write half of it.
+        """
         try:
             yield
         except BaseException:
-            self._recall()
+            try:
+                self._recall()
+            except BaseException:
+                self.close()
+                raise
             raise
 
     def ask(self, n: int = 1) -> list[Asked]:

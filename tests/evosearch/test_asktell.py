@@ -80,6 +80,21 @@ def test_an_interrupted_call_has_not_been(tmp_path: Path, monkeypatch: pytest.Mo
     assert logs[0] == logs[1]
 
 
+def test_a_second_interruption_closes_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = begun(tmp_path)
+    answered(loop, loop.ask(6))
+    waiting = loop.pending
+    with monkeypatch.context() as patch:
+        patch.setattr("evosearch.asktell.breed", failing_after(2, KeyboardInterrupt))
+        patch.setattr(loop, "_again", failing_after(0, KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            loop.ask(9)
+    with pytest.raises(StoreError):
+        loop.ask(2)
+    with AskTell(out=tmp_path) as again:
+        assert again.pending == waiting
+
+
 def failing_after(calls: int, error: BaseException | type[BaseException]) -> Any:
     """A function as `breed` that fails after so many calls."""
     left = iter(range(calls))
